@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// Endpoint is where a workspace's events go.
+type Endpoint struct {
+	ID          string
+	Workspace   string
+	URL         string
+	Events      []string // the types it gets; none: all
+	Description string
+	Headers     map[string]string // sent with each delivery
+	Signing     string            // "v1" or "v1a"
+	Format      string            // "" (Standard Webhooks) or "papr"
+	Secrets     []Secret          // newest first
+	Disabled    string            // why it is disabled; "": it is not
+	FailingFrom time.Time         // since when every attempt failed; zero: the latest succeeded
+	CreatedAt   memory.Time
+	UpdatedAt   memory.Time
+	Revision    int64 // grows with every Save
+}
+
+// Endpoints keeps endpoints.
+type Endpoints interface {
+	// Save stores e if the stored revision is e.Revision (0: none stored yet), as the next revision; CodeConflict
+	// otherwise.
+	Save(ctx context.Context, e Endpoint) error
+	// Get returns an endpoint; CodeNotFound where the workspace has none of that id.
+	Get(ctx context.Context, workspace, id string) (Endpoint, error)
+	// List returns the endpoints of the workspace, oldest first.
+	List(ctx context.Context, workspace string) ([]Endpoint, error)
+	// Delete forgets an endpoint; CodeNotFound where the workspace has none of that id.
+	Delete(ctx context.Context, workspace, id string) error
+}
+
+// DeliveryStatus says where a delivery is.
+type DeliveryStatus string
+
+// The statuses of a delivery. Held: its endpoint is disabled; it is kept to be recovered.
+const (
+	DeliveryPending   DeliveryStatus = "pending"
+	DeliveryDelivered DeliveryStatus = "delivered"
+	DeliveryFailed    DeliveryStatus = "failed"
+	DeliveryHeld      DeliveryStatus = "held"
+)
+
+// Delivery is one event on its way to one address.
+type Delivery struct {
+	ID         string // made from the event and the endpoint: an event becomes a delivery once
+	Workspace  string
+	EndpointID string // "" for a one-off webhook_url
+	URL        string
+	EventID    string
+	EventType  string
+	Body       []byte // the exact bytes that are signed and sent
+	Status     DeliveryStatus
+	Round      int // 1, and one more for each redelivery by hand
+	Attempts   []Attempt
+	Lease      Lease // who makes the next attempt
+	CreatedAt  memory.Time
+	UpdatedAt  memory.Time
+}
+
+// Attempt is one try to deliver.
+type Attempt struct {
+	At         memory.Time   `json:"at"`
+	StatusCode int           `json:"status_code,omitempty"` // 0: no answer
+	Latency    time.Duration `json:"-"`
+	Error      string        `json:"error,omitempty"`  // why there was no answer, or why it does not count
+	Answer     string        `json:"answer,omitempty"` // its first 1,024 bytes, as valid UTF-8
+}
+
+// Deliveries keeps deliveries and their attempts.
+type Deliveries interface {
+	// Create stores deliveries; those whose id exists stay as they are.
+	Create(ctx context.Context, ds []Delivery) error
+	// Get returns a delivery; CodeNotFound where the workspace has none of that id.
+	Get(ctx context.Context, workspace, id string) (Delivery, error)
+	// List returns deliveries, newest first, without bodies, and the cursor of the next page.
+	List(ctx context.Context, q DeliveryQuery) ([]Delivery, string, error)
+	// Claim takes a pending delivery whose lease has expired by now, or whose owner already is this one: fence + 1. It
+	// answers false where it is another's, or over.
+	Claim(ctx context.Context, workspace, id, owner string, now, until time.Time) (Delivery, bool, error)
+	// Attempted appends an attempt and sets the status and the lease's end, if the fence is the current one.
+	Attempted(ctx context.Context, d Delivery, a Attempt, s DeliveryStatus, until time.Time) (bool, error)
+	// Requeue makes a delivery pending again (round + 1, lease expired), keeping its attempts.
+	Requeue(ctx context.Context, workspace, id string) (Delivery, error)
+	// Due returns up to limit pending deliveries whose lease expired before now, oldest first.
+	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
+	// Stats returns how many deliveries there are by status, and when the oldest pending one was made (zero: none).
+	Stats(ctx context.Context) (map[DeliveryStatus]int, time.Time, error)
+	// Sweep forgets deliveries that are over and were made before the given time; it returns how many.
+	Sweep(ctx context.Context, before time.Time) (int, error)
+}
+
+// DeliveryQuery selects deliveries of a workspace.
+type DeliveryQuery struct {
+	Workspace  string
+	EndpointID string // "": any
+	Statuses   []DeliveryStatus
+	Since      time.Time // zero: no bound
+	Limit      int
+	Cursor     string
+}
