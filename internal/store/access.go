@@ -94,6 +94,9 @@ type Requests interface {
 	// fingerprint (then the resource id of the stored one is kept). Only one of any number of callers gets true; the
 	// others get the stored record.
 	Begin(ctx context.Context, r Request, now time.Time) (Request, bool, error)
+	// Extend sets when the process of a running record is taken for dead: later for a long request, now for one that
+	// failed halfway. A record that has its answer, or is gone, stays as it is.
+	Extend(ctx context.Context, workspace, key string, until time.Time) error
 	// Complete stores the answer.
 	Complete(ctx context.Context, workspace, key string, a Answer) error
 	// Abandon forgets a running record: the request failed without an effect and may be sent again.

@@ -45,32 +45,39 @@ type Memories interface {
 }
 
 // Intake is a memory to take in: its ID is set, its version is not, its status is queued; Lease says who will run it.
-// The fence of the lease is ignored: the store counts it.
+// The fence of the lease is ignored: the store counts it. IfVersion, where it is not 0, makes the intake a change of
+// the memory of that ID: where the workspace has none at that version (any more), the kind is Stale and nothing was
+// written.
 type Intake struct {
-	Memory memory.Memory
-	Lease  Lease
+	Memory    memory.Memory
+	Lease     Lease
+	IfVersion int
 }
 
 // PutKind says what an intake did.
 type PutKind string
 
-// The kinds. Created: a new document, version 1. Updated: the external id existed with another content, metadata or
-// occurred_at: same document id, next version, results, receipts and batch id as the intake has them (none), fence
-// raised, so that a run of the version before is fenced off. Resumed: the external id (or the id) existed with the same
+// The kinds. Created: a new document, version 1. Updated: the external id (or the id) existed with another content,
+// metadata or occurred_at: same document id, next version, results, receipts and batch id as the intake has them (none),
+// fence raised, so that a run of the version before is fenced off. Resumed: the external id (or the id) existed with the same
 // content, but had ended failed, degraded or cancelled: same version, queued again under the intake's lease, track,
 // reason and batch id, finished receipts kept, others reset. Unchanged: it existed with the same content, and is either
-// completed or in somebody's hands; nothing was written.
+// completed or in somebody's hands; nothing was written. Stale: see [Intake]; the Put's memory is the stored one, or zero
+// where there is none.
 const (
 	Created   PutKind = "created"
 	Updated   PutKind = "updated"
 	Resumed   PutKind = "resumed"
 	Unchanged PutKind = "unchanged"
+	Stale     PutKind = "stale"
 )
 
-// Put is what became of an intake: the memory as it is now stored.
+// Put is what became of an intake: the memory as it is now stored, and the fence in force, under which who took it in
+// may release it.
 type Put struct {
 	Kind   PutKind
 	Memory memory.Memory
+	Fence  int64
 }
 
 // MemoryQuery selects memories of a workspace.
