@@ -18,9 +18,10 @@ type Batches interface {
 	Create(ctx context.Context, b memory.Batch) error
 	// AddPage stores the next page of an upload.
 	AddPage(ctx context.Context, p Page) error
-	// Seal completes the upload: the batch exists from here on, queued, with an expired lease. Sealing a sealed batch
+	// Seal completes the upload of b.Pages pages: the batch exists from here on, queued, with an expired lease. Name,
+	// priority and webhook URL are those of b, since a body may name them after its memories. Sealing a sealed batch
 	// changes nothing.
-	Seal(ctx context.Context, workspace, id string, pages int) (memory.Batch, error)
+	Seal(ctx context.Context, b memory.Batch) (memory.Batch, error)
 	// Get returns a sealed batch with its counts; CodeNotFound where there is none.
 	Get(ctx context.Context, workspace, id string) (memory.Batch, error)
 	// List returns sealed batches, newest first, and the cursor of the next page ("" at the end).
