@@ -68,17 +68,20 @@ type Delivery struct {
 
 // Attempt is one try to deliver.
 type Attempt struct {
+	Round      int           `json:"round"` // of the delivery when it was made
 	At         memory.Time   `json:"at"`
 	StatusCode int           `json:"status_code,omitempty"` // 0: no answer
 	Latency    time.Duration `json:"-"`
-	Error      string        `json:"error,omitempty"`  // why there was no answer, or why it does not count
-	Answer     string        `json:"answer,omitempty"` // its first 1,024 bytes, as valid UTF-8
+	Error      string        `json:"error,omitempty"`           // why there was no answer, or why it does not count
+	Answer     string        `json:"answer,omitempty"`          // its first 1,024 bytes, as valid UTF-8
+	NextAt     *memory.Time  `json:"next_attempt_at,omitempty"` // when the next one is due; nil: none follows by itself
 }
 
 // Deliveries keeps deliveries and their attempts.
 type Deliveries interface {
-	// Create stores deliveries; those whose id exists stay as they are.
-	Create(ctx context.Context, ds []Delivery) error
+	// Create stores deliveries as they are, leases included; those whose id exists stay as they were. It answers which
+	// are new.
+	Create(ctx context.Context, ds []Delivery) ([]bool, error)
 	// Get returns a delivery; CodeNotFound where the workspace has none of that id.
 	Get(ctx context.Context, workspace, id string) (Delivery, error)
 	// List returns deliveries, newest first, without bodies, and the cursor of the next page.
@@ -94,7 +97,7 @@ type Deliveries interface {
 	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
 	// Stats returns how many deliveries there are by status, and when the oldest pending one was made (zero: none).
 	Stats(ctx context.Context) (map[DeliveryStatus]int, time.Time, error)
-	// Sweep forgets deliveries that are over and were made before the given time; it returns how many.
+	// Sweep forgets deliveries that are not pending and were made before the given time; it returns how many.
 	Sweep(ctx context.Context, before time.Time) (int, error)
 }
 
