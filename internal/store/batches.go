@@ -39,9 +39,10 @@ type BatchRuns interface {
 	// SetItems writes what became of items of a page, by index: memory id, version, status and error. An item that is
 	// over stays as it is. Admitted items lose their content.
 	SetItems(ctx context.Context, batchID string, number int, items []memory.Item) error
-	// Reopen queues the failed (and degraded) items of the batch again and the batch itself: its lease expires, its
-	// run number grows by one. It returns how many items there are to do.
-	Reopen(ctx context.Context, workspace, batchID string) (int, error)
+	// Reopen queues the failed (and degraded) items of a batch that is over again and the batch itself: its lease
+	// expires, its run number grows by one. It returns the new run and how many items there are to do; where there are
+	// none (0), nothing was changed. CodeNotFound where there is no such batch, CodeConflict while it is not over.
+	Reopen(ctx context.Context, workspace, batchID string) (BatchRef, int, error)
 	// Advance sets the status of an open batch (processing, paused, or back) and, the first time, started_at. It
 	// answers false where the batch is over.
 	Advance(ctx context.Context, batchID string, s memory.BatchStatus) (bool, error)
