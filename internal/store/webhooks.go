@@ -68,13 +68,13 @@ type Delivery struct {
 
 // Attempt is one try to deliver.
 type Attempt struct {
-	Round      int           `json:"round"` // of the delivery when it was made
-	At         memory.Time   `json:"at"`
-	StatusCode int           `json:"status_code,omitempty"` // 0: no answer
-	Latency    time.Duration `json:"-"`
-	Error      string        `json:"error,omitempty"`           // why there was no answer, or why it does not count
-	Answer     string        `json:"answer,omitempty"`          // its first 1,024 bytes, as valid UTF-8
-	NextAt     *memory.Time  `json:"next_attempt_at,omitempty"` // when the next one is due; nil: none follows by itself
+	Round      int          `json:"round"` // of the delivery when it was made
+	At         memory.Time  `json:"at"`
+	StatusCode int          `json:"status_code,omitempty"` // 0: no answer
+	LatencyMS  int64        `json:"latency_ms"`
+	Error      string       `json:"error,omitempty"`           // why there was no answer, or why it does not count
+	Answer     string       `json:"answer,omitempty"`          // its first 1,024 bytes, as valid UTF-8
+	NextAt     *memory.Time `json:"next_attempt_at,omitempty"` // when the next one is due; nil: none follows by itself
 }
 
 // Deliveries keeps deliveries and their attempts.
