@@ -36,3 +36,10 @@ func From(prefix string, at time.Time, parts ...string) string {
 	copy(u[6:], sum[:10])
 	return prefix + u.String()
 }
+
+// Time is when an id was made; false for what is not an id.
+func Time(s string) (time.Time, bool) {
+	_, tail, ok := strings.Cut(s, "_")
+	u, err := ulid.ParseStrict(tail)
+	return ulid.Time(u.Time()), ok && err == nil
+}

@@ -120,12 +120,19 @@ type Leases interface {
 	// Orphans returns up to limit open memories whose lease expired before now, longest first. Memories on their way
 	// in a batch are not among them: the batch answers for those.
 	Orphans(ctx context.Context, now time.Time, limit int) ([]Orphan, error)
-	// Entrust sets the lease of orphans, given by ref, to end at until, without touching owner or fence, if it has
-	// expired by now; the track becomes durable and the reason, where not empty, is set. For who just made sure that a
-	// durable run exists. It answers which were entrusted.
-	Entrust(ctx context.Context, refs []memory.Ref, until time.Time, reason string) ([]bool, error)
+	// Entrust gives orphans, whose lease has expired by now, to the owner named for each until the given time, without
+	// touching the fence; the track becomes durable and the reason, where not empty, is set. For who just made sure that
+	// a durable run of that name exists. It answers which were entrusted.
+	Entrust(ctx context.Context, ts []Trust, until time.Time) ([]bool, error)
 	// Load returns how many memories are open by track, over all workspaces.
 	Load(ctx context.Context) (map[memory.Track]int, error)
+}
+
+// Trust names the owner that an orphan gets. See [Leases.Entrust].
+type Trust struct {
+	Ref    memory.Ref
+	Owner  string
+	Reason string // the track reason; "": as it was
 }
 
 // Orphan is an open memory that nobody answers for.
