@@ -33,17 +33,15 @@ func (x *Exchange) Send(status int, header map[string]string, body string) {
 	_, _ = io.WriteString(x.w, body) // a client that went away is no matter
 }
 
-// wait waits; it returns false where the client went away or the server stops first.
-func (x *Exchange) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
+// wait returns at the time; where the client goes away or the server is closed before, it cuts the connection.
+func (x *Exchange) wait(until <-chan time.Time) {
 	select {
-	case <-t.C:
-		return true
+	case <-until:
+		return
 	case <-x.r.Context().Done():
 	case <-x.server.stopping:
 	}
-	return false
+	panic(http.ErrAbortHandler)
 }
 
 // body is the answer in good order, unsent.
@@ -56,21 +54,15 @@ func (x *Exchange) body() string {
 // Slowly answers after d.
 func Slowly(d time.Duration) Behaviour {
 	return func(x *Exchange) {
-		if x.wait(d) {
-			x.Answer()
-		}
+		t := time.NewTimer(d)
+		defer t.Stop()
+		x.wait(t.C)
+		x.Answer()
 	}
 }
 
 // Hang never answers; the call ends when the client goes away or the server is closed.
-func Hang() Behaviour {
-	return func(x *Exchange) {
-		select {
-		case <-x.r.Context().Done():
-		case <-x.server.stopping:
-		}
-	}
-}
+func Hang() Behaviour { return func(x *Exchange) { x.wait(nil) } }
 
 // Fail answers an error as OpenAI does, with its code and message, and with a header where name is not empty.
 func Fail(status int, code, message, name, value string) Behaviour {
