@@ -1,0 +1,83 @@
+// Package batch is the durable track: Temporal workflows that take memories, and batches of them, through the pipeline,
+// and the recovery that gives them what fell off the realtime track. Temporal carries ids, never content.
+package batch
+
+import (
+	"time"
+
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// Config shapes the durable track. The zero value works.
+type Config struct {
+	// TaskQueue is where workflows and activities wait. Default "switchyard".
+	TaskQueue string `yaml:"task_queue"`
+	// Window is how many pages of a batch are at work at once. Default 4.
+	Window int `yaml:"window"`
+	// MaxWaiting is how many pages of a batch may wait for a passing fault to pass before no further one is begun.
+	// Default 64.
+	MaxWaiting int `yaml:"max_waiting"`
+	// Patience is how long a memory is tried again after passing faults, from the beginning of its run. Default 24h.
+	Patience time.Duration `yaml:"patience"`
+	// RoundBackoff is the wait before a page's second round; it doubles up to MaxRoundBackoff. Default 5s.
+	RoundBackoff time.Duration `yaml:"round_backoff"`
+	// MaxRoundBackoff caps the wait between rounds. Default 1m.
+	MaxRoundBackoff time.Duration `yaml:"max_round_backoff"`
+	// MaxHold is the longest wait between two attempts of one round; who must wait longer waits for the next round.
+	// Default 15s.
+	MaxHold time.Duration `yaml:"max_hold"`
+	// Heartbeat is how long a worker may be silent before its attempt is given to another. Default 10s.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+	// Activities is how many attempts a worker has in flight. Default 16.
+	Activities int `yaml:"activities"`
+	// MaxEvents is how long a batch's history grows before the batch continues as a new run. Default 4,096.
+	MaxEvents int `yaml:"max_events"`
+	// Lease is how long a started run is trusted before recovery makes sure again that it exists. Default 10m.
+	Lease time.Duration `yaml:"lease"`
+	// Sweep is how often recovery looks for orphans. Default 2s.
+	Sweep time.Duration `yaml:"sweep"`
+	// Stop is how long a stopping worker waits for attempts in flight. Default 10s.
+	Stop time.Duration `yaml:"stop"`
+	// SearchAttributes says whether runs carry workspace, memory and batch id for Temporal's UI; they must be
+	// registered with the namespace (the embedded server has them, `switchyard migrate` makes them). Default false.
+	SearchAttributes bool `yaml:"search_attributes"`
+}
+
+// WithDefaults fills what is not set.
+func (c Config) WithDefaults() Config {
+	setDefault(&c.TaskQueue, "switchyard")
+	setDefault(&c.Window, 4)
+	setDefault(&c.MaxWaiting, 64)
+	setDefault(&c.Patience, 24*time.Hour)
+	setDefault(&c.RoundBackoff, 5*time.Second)
+	setDefault(&c.MaxRoundBackoff, time.Minute)
+	setDefault(&c.MaxHold, 15*time.Second)
+	setDefault(&c.Heartbeat, 10*time.Second)
+	setDefault(&c.Activities, 16)
+	setDefault(&c.MaxEvents, 4_096)
+	setDefault(&c.Lease, 10*time.Minute)
+	setDefault(&c.Sweep, 2*time.Second)
+	setDefault(&c.Stop, 10*time.Second)
+	return c
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// PageRef names what a round works on: a single memory, or a page of a batch. It is all that Temporal ever sees.
+type PageRef struct {
+	Workspace string `json:"workspace"`
+	Owner     string `json:"owner"` // who holds the memories: the workflow's id
+	MemoryID  string `json:"memory_id,omitempty"`
+	Version   int    `json:"version,omitempty"`
+	BatchID   string `json:"batch_id,omitempty"`
+	Page      int    `json:"page"`
+}
+
+func (p PageRef) ref() memory.Ref {
+	return memory.Ref{Workspace: p.Workspace, ID: p.MemoryID, Version: p.Version}
+}

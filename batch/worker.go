@@ -1,0 +1,67 @@
+package batch
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Worker runs the durable track's workflows and activities.
+type Worker struct {
+	client     client.Client
+	workflows  *Workflows
+	activities *Activities
+	cfg        Config
+	log        *slog.Logger
+}
+
+// NewWorker makes a worker; the client may be a lazy one, of a Temporal that is away.
+func NewWorker(c client.Client, w *Workflows, a *Activities, cfg Config, log *slog.Logger) *Worker {
+	return &Worker{client: c, workflows: w, activities: a, cfg: cfg.WithDefaults(), log: log}
+}
+
+// Register adds all workflows and activities to a worker, or to a test environment. Names of steps that are retired
+// stay registered for as long as runs that know them may exist.
+func Register(r worker.Registry, w *Workflows, a *Activities) {
+	r.RegisterWorkflowWithOptions(w.ProcessMemory, workflow.RegisterOptions{Name: ProcessMemoryWorkflow})
+	r.RegisterWorkflowWithOptions(w.Batch, workflow.RegisterOptions{Name: BatchWorkflow})
+	for name, fn := range map[string]any{
+		activityClaim: a.Claim, activitySettle: a.Settle,
+		activityBegin: a.Begin, activityEnd: a.End, activityAnnounce: a.Announce,
+	} {
+		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+	}
+	for _, s := range a.parts.Pipeline.Steps() {
+		r.RegisterActivityWithOptions(a.Attempt(s), activity.RegisterOptions{Name: s.Name})
+	}
+}
+
+// Run works until ctx is done, then finishes the attempts in flight, or gives them back. While Temporal is away it
+// waits for it.
+func (w *Worker) Run(ctx context.Context) error {
+	for {
+		tw := worker.New(w.client, w.cfg.TaskQueue, worker.Options{
+			MaxConcurrentActivityExecutionSize: w.cfg.Activities,
+			WorkerStopTimeout:                  w.cfg.Stop,
+			DisableRegistrationAliasing:        true,
+		})
+		Register(tw, w.workflows, w.activities)
+		err := tw.Start()
+		if err == nil {
+			<-ctx.Done()
+			tw.Stop()
+			return nil
+		}
+		w.log.Warn("the durable track waits for Temporal", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(w.cfg.Sweep):
+		}
+	}
+}
