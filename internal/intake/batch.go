@@ -1,0 +1,215 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/switchyard-ai/switchyard/internal/id"
+	"github.com/switchyard-ai/switchyard/internal/routing"
+	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// Spec is what a batch is told beside its memories.
+type Spec struct {
+	Name       string
+	WebhookURL string
+	Priority   memory.Priority
+	DryRun     bool
+}
+
+// maxNameBytes bounds the name of a batch.
+const maxNameBytes = 255
+
+// Upload is a batch as it comes in.
+type Upload struct {
+	Workspace  string
+	ResourceID string // the id that the batch gets; "": a new one
+	Spec       Spec   // a JSON body may say other things: they win
+	Format     Format
+	Gzip       bool
+	Body       io.Reader
+}
+
+// Received is what became of an upload: a batch, or, for a dry run, what would have become of it.
+type Received struct {
+	Batch  memory.Batch
+	Report *Report // of a dry run; else nil
+}
+
+// Batch stores an upload page by page as it arrives and then starts it. A memory that is not valid is stored as rejected
+// and stops nothing. Where the body breaks off, cannot be read on or holds no memory at all, there is no batch: sending
+// the same again, under the same id too, begins anew. After the last byte the batch is completed even if ctx ends.
+func (in *Intake) Batch(ctx context.Context, u Upload) (Received, error) {
+	if u.ResourceID == "" {
+		u.ResourceID = id.New(id.Batch)
+	}
+	if err := in.checkSpec(ctx, &u.Spec); err != nil {
+		return Received{}, err
+	}
+	p, err := in.receive(ctx, &u)
+	if err != nil {
+		return Received{}, err
+	}
+	if err := in.checkSpec(ctx, &u.Spec); err != nil { // a JSON body may have changed it
+		return Received{}, err
+	}
+	if u.Spec.DryRun {
+		return Received{Report: p.report.finish(in.cfg.Estimate)}, nil
+	}
+	b := p.batch
+	b.Name, b.Priority, b.WebhookURL, b.Pages = u.Spec.Name, u.Spec.Priority, u.Spec.WebhookURL, p.pages
+	sealed, err := in.seal(ctx, b)
+	return Received{Batch: sealed}, err
+}
+
+// receive reads the upload to its end and stores it, unsealed.
+func (in *Intake) receive(ctx context.Context, u *Upload) (*pager, error) {
+	p := newPager(in, u)
+	f, err := openFeed(u, in.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if !u.Spec.DryRun {
+		if err := in.parts.Batches.Create(ctx, p.batch); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		it, err := f.next()
+		if err == io.EOF { //nolint:errorlint // feeds return it as it is
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := p.add(ctx, it); err != nil {
+			return nil, err
+		}
+	}
+	if p.items == 0 {
+		return nil, at("memories", "there must be at least one")
+	}
+	return p, p.flush(ctx)
+}
+
+func (in *Intake) newBatch(u *Upload) memory.Batch {
+	d := routing.Decide(routing.Request{Batch: true}, in.Load(), in.cfg.Policy)
+	return memory.Batch{
+		ID: u.ResourceID, Workspace: u.Workspace, Name: u.Spec.Name, Status: memory.BatchUploading, Track: d.Track, Reason: d.Reason,
+		Priority: u.Spec.Priority, WebhookURL: u.Spec.WebhookURL, CreatedAt: memory.Now(),
+	}
+}
+
+func (in *Intake) seal(ctx context.Context, b memory.Batch) (memory.Batch, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), in.cfg.WriteTimeout)
+	defer cancel()
+	sealed, err := in.parts.Batches.Seal(ctx, b)
+	if err != nil {
+		return memory.Batch{}, err
+	}
+	in.startBatch(store.BatchRef{Workspace: b.Workspace, ID: b.ID, Run: 1, Pages: b.Pages, Priority: b.Priority})
+	return sealed, nil
+}
+
+// RetryBatch runs the failed items of a batch that is over again. CodeConflict where there are none.
+func (in *Intake) RetryBatch(ctx context.Context, workspace, batchID string) (memory.Batch, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), in.cfg.WriteTimeout)
+	defer cancel()
+	ref, n, err := in.parts.BatchRuns.Reopen(ctx, workspace, batchID)
+	switch {
+	case err != nil:
+		return memory.Batch{}, err
+	case n == 0:
+		return memory.Batch{}, memory.Errorf(memory.CodeConflict, "no item of the batch failed: there is nothing to retry")
+	}
+	in.startBatch(ref)
+	return in.parts.Batches.Get(ctx, workspace, batchID)
+}
+
+func (in *Intake) checkSpec(ctx context.Context, s *Spec) error {
+	var errs []error
+	if len(s.Name) > maxNameBytes || !utf8.ValidString(s.Name) {
+		errs = append(errs, at("name", fmt.Sprintf("must be valid UTF-8 of at most %d bytes", maxNameBytes)))
+	}
+	if !slices.Contains([]memory.Priority{"", memory.PriorityInteractive, memory.PriorityNormal, memory.PriorityBulk}, s.Priority) {
+		errs = append(errs, at("priority", "must be one of interactive, normal, bulk"))
+	}
+	if err := memory.ValidURL("/webhook_url", s.WebhookURL); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, in.checkURL(ctx, s.WebhookURL))
+	}
+	return errors.Join(errs...)
+}
+
+// A pager gathers items into pages and stores those, unless the run is dry.
+type pager struct {
+	in      *Intake
+	spec    *Spec
+	batch   memory.Batch
+	entries []store.Entry
+	items   int              // so far
+	pages   int              // stored so far
+	urls    map[string]error // what the guard says, by URL
+	report  tally
+}
+
+func newPager(in *Intake, u *Upload) *pager {
+	p := &pager{in: in, spec: &u.Spec, batch: in.newBatch(u), urls: map[string]error{}}
+	if u.Spec.DryRun || u.Format == JSON { // a JSON body may say so at its end
+		p.report.seen = map[uint64]struct{}{}
+	}
+	return p
+}
+
+// urlsKnown bounds how many answers of the guard are kept during one upload.
+const urlsKnown = 1_000
+
+func (p *pager) add(ctx context.Context, it item) error {
+	if it.err == nil {
+		it.err = p.checkURL(ctx, it.input.WebhookURL)
+	}
+	e := store.Entry{Item: memory.Item{Index: p.items, Line: it.line, Status: memory.StatusQueued}}
+	if it.err != nil {
+		e.Item.Status = memory.StatusRejected
+		e.Item.Error, e.Item.Pointer = rejection(it.err)
+	} else {
+		e.Input = &it.input
+	}
+	p.report.add(e)
+	p.entries = append(p.entries, e)
+	p.items++
+	if len(p.entries) == store.PageSize {
+		return p.flush(ctx)
+	}
+	return nil
+}
+
+func (p *pager) checkURL(ctx context.Context, url string) error {
+	if err, known := p.urls[url]; known || url == "" {
+		return err
+	}
+	if len(p.urls) == urlsKnown {
+		clear(p.urls)
+	}
+	p.urls[url] = p.in.checkURL(ctx, url)
+	return p.urls[url]
+}
+
+func (p *pager) flush(ctx context.Context) error {
+	entries := p.entries
+	p.entries = nil // the store may keep what it is given
+	if len(entries) == 0 || p.spec.DryRun {
+		return nil
+	}
+	err := p.in.parts.Batches.AddPage(ctx, store.Page{
+		Workspace: p.batch.Workspace, BatchID: p.batch.ID, Number: p.pages, Entries: entries,
+	})
+	p.pages++
+	return err
+}
