@@ -1,0 +1,148 @@
+// Package configs gathers every component's own Config into one, reads it (flag over environment over file over
+// default), and ships the files that a production set-up starts from.
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/switchyard-ai/switchyard/batch"
+	"github.com/switchyard-ai/switchyard/internal/pipeline"
+	"github.com/switchyard-ai/switchyard/internal/routing"
+	"github.com/switchyard-ai/switchyard/realtime"
+)
+
+// Config is all that can be set. A part whose setting is absent runs embedded.
+type Config struct {
+	// Listen is the address of the API. Default "127.0.0.1:8080".
+	Listen string `yaml:"listen"`
+	// MetricsListen is an address of its own for /metrics, /healthz and /readyz; empty: they are served by Listen only.
+	// Default "".
+	MetricsListen string `yaml:"metrics_listen"`
+	// DataDir is where the embedded parts keep their files. Default ".switchyard".
+	DataDir string `yaml:"data_dir"`
+	// DevKey is the API key that `dev` makes sure of. Default "sk_dev".
+	DevKey string `yaml:"dev_key"`
+	// LogLevel is debug, info, warn or error. Default "info".
+	LogLevel string `yaml:"log_level"`
+	// WebhookAllow are networks that webhooks may reach although the guard forbids them, comma-separated, or "none".
+	// Default: loopback with `dev`, none otherwise.
+	WebhookAllow string `yaml:"webhook_allow"`
+	// WebhookKey seals webhook secrets at rest: 32 bytes in base64. Default: a keyfile in the data folder.
+	WebhookKey string `yaml:"webhook_key"`
+
+	Temporal  Temporal `yaml:"temporal"`
+	Chat      LLM      `yaml:"chat"`
+	Embedding LLM      `yaml:"embedding"`
+
+	Pipeline pipeline.Config `yaml:"pipeline"`
+	Realtime realtime.Config `yaml:"realtime"`
+	Batch    batch.Config    `yaml:"batch"`
+	Routing  routing.Policy  `yaml:"routing"`
+}
+
+// Temporal says where the durable engine is.
+type Temporal struct {
+	// Address is host:port of a Temporal frontend. Default "": the embedded server.
+	Address string `yaml:"address"`
+	// Namespace is the one to work in. Default "default".
+	Namespace string `yaml:"namespace"`
+	// UIListen is where the embedded server's web UI listens; "none" for no UI. Default "127.0.0.1:8233", or a free
+	// port where that one is taken.
+	UIListen string `yaml:"ui_listen"`
+}
+
+// LLM says which server and model to ask.
+type LLM struct {
+	// BaseURL is that of an OpenAI-compatible API. Default "https://api.openai.com/v1".
+	BaseURL string `yaml:"base_url"`
+	// APIKey for it. Without a key and without a base URL the local one is used. Default "".
+	APIKey string `yaml:"api_key"`
+	// Model by its name there. Default "gpt-4.1-mini" for chat, "text-embedding-3-small" for embeddings.
+	Model string `yaml:"model"`
+	// Dimensions asks for shorter vectors where the server can. Default 0: not asked for.
+	Dimensions int `yaml:"dimensions"`
+}
+
+// Local reports whether nothing is set, so that the part that needs no set-up serves.
+func (l LLM) Local() bool { return l.BaseURL == "" && l.APIKey == "" }
+
+// Default is the configuration where nothing is set.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DevKey: "sk_dev", LogLevel: "info",
+		Temporal:  Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
+		Chat:      LLM{Model: "gpt-4.1-mini"},
+		Embedding: LLM{Model: "text-embedding-3-small"},
+	}
+}
+
+// Load reads the file, where one is named, and the environment over the defaults. Unknown fields are an error that
+// says where they are. Flags are the caller's to lay over the result.
+func Load(file string, environ func(string) (string, bool)) (Config, error) {
+	c := Default()
+	if file != "" {
+		raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		if err != nil {
+			return c, fmt.Errorf("read the configuration: %w", err)
+		}
+		err = yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return c, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	c.environment(environ)
+	return c, c.validate()
+}
+
+// environment lays what is set in the environment over c. OPENAI_* serve where the specific ones are not set.
+func (c *Config) environment(lookup func(string) (string, bool)) {
+	for _, s := range []struct {
+		name string
+		to   *string
+	}{
+		{"SWITCHYARD_LISTEN", &c.Listen},
+		{"SWITCHYARD_METRICS_LISTEN", &c.MetricsListen},
+		{"SWITCHYARD_DATA_DIR", &c.DataDir},
+		{"SWITCHYARD_DEV_KEY", &c.DevKey},
+		{"SWITCHYARD_LOG_LEVEL", &c.LogLevel},
+		{"SWITCHYARD_WEBHOOK_ALLOW", &c.WebhookAllow},
+		{"SWITCHYARD_WEBHOOK_KEY", &c.WebhookKey},
+		{"SWITCHYARD_TEMPORAL_ADDRESS", &c.Temporal.Address},
+		{"SWITCHYARD_TEMPORAL_NAMESPACE", &c.Temporal.Namespace},
+		{"SWITCHYARD_TEMPORAL_UI_LISTEN", &c.Temporal.UIListen},
+		{"SWITCHYARD_CHAT_BASE_URL", &c.Chat.BaseURL},
+		{"SWITCHYARD_CHAT_API_KEY", &c.Chat.APIKey},
+		{"SWITCHYARD_CHAT_MODEL", &c.Chat.Model},
+		{"SWITCHYARD_EMBEDDING_BASE_URL", &c.Embedding.BaseURL},
+		{"SWITCHYARD_EMBEDDING_API_KEY", &c.Embedding.APIKey},
+		{"SWITCHYARD_EMBEDDING_MODEL", &c.Embedding.Model},
+	} {
+		if v, ok := lookup(s.name); ok && v != "" {
+			*s.to = v
+		}
+	}
+	for _, l := range []*LLM{&c.Chat, &c.Embedding} {
+		if l.Local() {
+			l.APIKey, _ = lookup("OPENAI_API_KEY")
+			l.BaseURL, _ = lookup("OPENAI_BASE_URL")
+		}
+	}
+}
+
+func (c *Config) validate() error {
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("log_level is %q; it must be debug, info, warn or error", c.LogLevel)
+	}
+	if c.Listen == "" {
+		return errors.New("listen must name an address, such as 127.0.0.1:8080")
+	}
+	return nil
+}
