@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -45,27 +46,20 @@ type Config struct {
 
 // WithDefaults fills what is not set.
 func (c Config) WithDefaults() Config {
-	setDefault(&c.TaskQueue, "switchyard")
-	setDefault(&c.Window, 4)
-	setDefault(&c.MaxWaiting, 64)
-	setDefault(&c.Patience, 24*time.Hour)
-	setDefault(&c.RoundBackoff, 5*time.Second)
-	setDefault(&c.MaxRoundBackoff, time.Minute)
-	setDefault(&c.MaxHold, 15*time.Second)
-	setDefault(&c.Heartbeat, 10*time.Second)
-	setDefault(&c.Activities, 16)
-	setDefault(&c.MaxEvents, 4_096)
-	setDefault(&c.Lease, 10*time.Minute)
-	setDefault(&c.Sweep, 2*time.Second)
-	setDefault(&c.Stop, 10*time.Second)
+	c.TaskQueue = cmp.Or(c.TaskQueue, "switchyard")
+	c.Window = cmp.Or(c.Window, 4)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 64)
+	c.Patience = cmp.Or(c.Patience, 24*time.Hour)
+	c.RoundBackoff = cmp.Or(c.RoundBackoff, 5*time.Second)
+	c.MaxRoundBackoff = cmp.Or(c.MaxRoundBackoff, time.Minute)
+	c.MaxHold = cmp.Or(c.MaxHold, 15*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 10*time.Second)
+	c.Activities = cmp.Or(c.Activities, 16)
+	c.MaxEvents = cmp.Or(c.MaxEvents, 4_096)
+	c.Lease = cmp.Or(c.Lease, 10*time.Minute)
+	c.Sweep = cmp.Or(c.Sweep, 2*time.Second)
+	c.Stop = cmp.Or(c.Stop, 10*time.Second)
 	return c
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // PageRef names what a round works on: a single memory, or a page of a batch. It is all that Temporal ever sees.

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +26,9 @@ type BreakerConfig struct {
 }
 
 func (c BreakerConfig) withDefaults() BreakerConfig {
-	setDefault(&c.Failures, 5)
-	setDefault(&c.Calls, 10)
-	setDefault(&c.Delay, 5*time.Second)
+	c.Failures = cmp.Or(c.Failures, 5)
+	c.Calls = cmp.Or(c.Calls, 10)
+	c.Delay = cmp.Or(c.Delay, 5*time.Second)
 	return c
 }
 

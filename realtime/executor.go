@@ -4,6 +4,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -42,22 +43,15 @@ type Config struct {
 
 // WithDefaults fills what is not set.
 func (c Config) WithDefaults() Config {
-	setDefault(&c.Limit, 64)
-	setDefault(&c.MaxQueued, 10_000)
-	setDefault(&c.Lease, 10*time.Second)
-	setDefault(&c.Heartbeat, 3*time.Second)
-	setDefault(&c.MaxRun, 60*time.Second)
-	setDefault(&c.MaxHold, 15*time.Second)
-	setDefault(&c.Grace, 10*time.Second)
+	c.Limit = cmp.Or(c.Limit, 64)
+	c.MaxQueued = cmp.Or(c.MaxQueued, 10_000)
+	c.Lease = cmp.Or(c.Lease, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 3*time.Second)
+	c.MaxRun = cmp.Or(c.MaxRun, 60*time.Second)
+	c.MaxHold = cmp.Or(c.MaxHold, 15*time.Second)
+	c.Grace = cmp.Or(c.Grace, 10*time.Second)
 	c.Breaker = c.Breaker.withDefaults()
 	return c
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // Durable takes what this track gives up. An error is no loss: the store says who is waiting.

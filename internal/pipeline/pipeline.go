@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -58,23 +59,16 @@ type Config struct {
 
 // WithDefaults fills what is not set.
 func (c Config) WithDefaults() Config {
-	setDefault(&c.ChatTimeout, 60*time.Second)
-	setDefault(&c.StoreTimeout, 30*time.Second)
-	setDefault(&c.Attempts, 3)
-	setDefault(&c.Backoff, 500*time.Millisecond)
-	setDefault(&c.MaxBackoff, 10*time.Second)
-	setDefault(&c.Fanout, 16)
-	setDefault(&c.Related, 5)
-	setDefault(&c.MinRelated, 0.25)
-	setDefault(&c.PassageBytes, 1_000)
+	c.ChatTimeout = cmp.Or(c.ChatTimeout, 60*time.Second)
+	c.StoreTimeout = cmp.Or(c.StoreTimeout, 30*time.Second)
+	c.Attempts = cmp.Or(c.Attempts, 3)
+	c.Backoff = cmp.Or(c.Backoff, 500*time.Millisecond)
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, 10*time.Second)
+	c.Fanout = cmp.Or(c.Fanout, 16)
+	c.Related = cmp.Or(c.Related, 5)
+	c.MinRelated = cmp.Or(c.MinRelated, 0.25)
+	c.PassageBytes = cmp.Or(c.PassageBytes, 1_000)
 	return c
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // Pipeline runs steps over pages of drafts. It is safe for concurrent use.
