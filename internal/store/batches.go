@@ -28,6 +28,8 @@ type Batches interface {
 	List(ctx context.Context, workspace string, limit int, cursor string) ([]memory.Batch, string, error)
 	// Items returns items in the order of their index, those of the statuses only where any are given.
 	Items(ctx context.Context, q ItemQuery) ([]memory.Item, string, error)
+	// Count returns how many sealed batches the workspace has, by status.
+	Count(ctx context.Context, workspace string) (map[memory.BatchStatus]int, error)
 	// Sweep forgets uploads that got their last page before the given time and were never sealed; it returns how many.
 	Sweep(ctx context.Context, before time.Time) (int, error)
 }

@@ -42,6 +42,14 @@ type Memories interface {
 	Delete(ctx context.Context, workspace string, ids ...string) error
 	// Count returns how many memories the workspace has, by status.
 	Count(ctx context.Context, workspace string) (map[memory.Status]int, error)
+	// Usage returns what the steps of the memories that the workspace has took, by their receipts.
+	Usage(ctx context.Context, workspace string) (Usage, error)
+}
+
+// Usage is what LLM calls took.
+type Usage struct {
+	Tokens  int     `json:"tokens"`
+	CostUSD float64 `json:"cost_usd"`
 }
 
 // Intake is a memory to take in: its ID is set, its version is not, its status is queued; Lease says who will run it.
