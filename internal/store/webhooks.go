@@ -93,7 +93,7 @@ type Deliveries interface {
 	Attempted(ctx context.Context, d Delivery, a Attempt, s DeliveryStatus, until time.Time) (bool, error)
 	// Requeue makes a delivery pending again (round + 1, lease expired), keeping its attempts.
 	Requeue(ctx context.Context, workspace, id string) (Delivery, error)
-	// Due returns up to limit pending deliveries whose lease expired before now, oldest first.
+	// Due returns up to limit pending deliveries whose lease expired before now, longest expired first.
 	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
 	// Stats returns how many deliveries there are by status, and when the oldest pending one was made (zero: none).
 	Stats(ctx context.Context) (map[DeliveryStatus]int, time.Time, error)
