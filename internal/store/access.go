@@ -39,7 +39,7 @@ type Keys interface {
 	List(ctx context.Context, workspace string) ([]Key, error)
 	// Revoke forgets a key at once; CodeNotFound where the workspace has no such key.
 	Revoke(ctx context.Context, workspace, id string) error
-	// Touch sets when keys were last used.
+	// Touch sets when keys were last used, by id; never back in time. Unknown ones are no error.
 	Touch(ctx context.Context, used map[string]time.Time) error
 }
 
@@ -97,7 +97,7 @@ type Requests interface {
 	// Extend sets when the process of a running record is taken for dead: later for a long request, now for one that
 	// failed halfway. A record that has its answer, or is gone, stays as it is.
 	Extend(ctx context.Context, workspace, key string, until time.Time) error
-	// Complete stores the answer.
+	// Complete stores the answer. One that is there already stays: every repetition of a request gets the same.
 	Complete(ctx context.Context, workspace, key string, a Answer) error
 	// Abandon forgets a running record: the request failed without an effect and may be sent again.
 	Abandon(ctx context.Context, workspace, key string) error

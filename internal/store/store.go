@@ -260,7 +260,8 @@ type VectorQuery struct {
 	Limit     int       // memories, at least 1
 }
 
-// Hit is a memory that was found, by its best passage.
+// Hit is a memory that was found, by its best passage. Hits of a vector search whose similarity is below 0 have the score
+// 0, and keep their order.
 type Hit struct {
 	MemoryID   string
 	Version    int
@@ -270,19 +271,28 @@ type Hit struct {
 	Lexical    *float64 // BM25 relative to the best hit, 0 to 1, where the full-text search found it
 }
 
+// MaxSources is how many of the memories that support a node or relationship a graph read looks at: the newest.
+const MaxSources = 100
+
 // Graph keeps what memories say as nodes and relationships, with provenance: which memory, and which version of it,
 // supports what. What no memory supports is not there.
+//
+// A node or relationship shows what the newest memories that support it say, by id and at most [MaxSources] of them. Its
+// MemoryIDs are theirs, newest first. Name and type have the form that most of them use, ties alphabetical; properties are
+// the union, and the newest memory wins.
 type Graph interface {
 	// Merge replaces what each memory supports by the given graph, a page in one transaction. Repeating it changes
-	// nothing. A graph of an older version than the stored one is dropped silently. Node ids are made by NodeID.
+	// nothing. A graph of an older version than the stored one is dropped silently. Node ids are made by NodeID. What a
+	// graph has twice counts as it comes first; a relationship whose ends are not both among its nodes is left out.
 	Merge(ctx context.Context, ms []Mention) error
-	// Nodes returns nodes by name (case-insensitive, normalised as NodeID does; "": any) and type ("": any), most
-	// supported first, and the cursor of the next page.
+	// Nodes returns nodes by name (case-insensitive, normalised as NodeID does; "": any) and type (likewise), most
+	// supported first, ties by id, and the cursor of the next page.
 	Nodes(ctx context.Context, q NodeQuery) ([]memory.Node, string, error)
-	// Neighbours returns what is within depth (1-3) relationships of the starting nodes, them included; at most limit
-	// nodes, nearest first. Unknown nodes are left out.
+	// Neighbours returns what is within depth (1-3) relationships of the starting nodes, whichever way these point, them
+	// included; at most limit nodes, nearest first, then most supported, ties by id, and all relationships between those.
+	// Unknown nodes are left out.
 	Neighbours(ctx context.Context, workspace string, nodeIDs []string, depth, limit int) (memory.Graph, error)
-	// Of returns the nodes that the memories support.
+	// Of returns the nodes that the memories support, most supported first, ties by id.
 	Of(ctx context.Context, workspace string, memoryIDs ...string) ([]memory.Node, error)
 	// Delete removes what only these memories supported; missing ones are no error.
 	Delete(ctx context.Context, workspace string, memoryIDs ...string) error

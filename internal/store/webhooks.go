@@ -91,7 +91,8 @@ type Deliveries interface {
 	Claim(ctx context.Context, workspace, id, owner string, now, until time.Time) (Delivery, bool, error)
 	// Attempted appends an attempt and sets the status and the lease's end, if the fence is the current one.
 	Attempted(ctx context.Context, d Delivery, a Attempt, s DeliveryStatus, until time.Time) (bool, error)
-	// Requeue makes a delivery pending again (round + 1, lease expired), keeping its attempts.
+	// Requeue makes a delivery pending again (round + 1, fence + 1, lease expired), keeping its attempts; CodeNotFound
+	// where the workspace has none of that id.
 	Requeue(ctx context.Context, workspace, id string) (Delivery, error)
 	// Due returns up to limit pending deliveries whose lease expired before now, longest expired first.
 	Due(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
@@ -106,7 +107,7 @@ type DeliveryQuery struct {
 	Workspace  string
 	EndpointID string // "": any
 	Statuses   []DeliveryStatus
-	Since      time.Time // zero: no bound
+	Since      time.Time // made then or later; zero: no bound
 	Limit      int
 	Cursor     string
 }
