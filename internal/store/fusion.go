@@ -1,0 +1,55 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Fusion is how a hybrid search makes one list of two: weighted reciprocal rank fusion. Its zero value works.
+type Fusion struct {
+	// K flattens the difference between ranks. Default: 60.
+	K float64
+	// Vector and Lexical are how much a place in each list counts. Default: 1 each.
+	Vector, Lexical float64
+}
+
+// Depth is how many memories of each list are to be fused for an answer of limit memories.
+func (f Fusion) Depth(limit int) int { return max(50, 4*limit) }
+
+// Fuse merges two ranked lists, each of distinct memories and best first, into the best limit memories, best first, ties
+// by id. A memory counts weight / (K + rank) in each list that has it; the score is the sum as a share of what the first
+// place in both would give: 1 is the first of both lists, never reached by a memory that only one list has. The passage
+// shown is that of the list in which the memory ranks better, of the vectors' list where they agree.
+func (f Fusion) Fuse(vector, lexical []Hit, limit int) []Hit {
+	k, wv, wl := cmp.Or(f.K, 60), cmp.Or(f.Vector, 1), cmp.Or(f.Lexical, 1)
+	most := (wv + wl) / (k + 1)
+	share := func(weight float64, i int) float64 { return weight / (k + float64(i+1)) / most }
+
+	rank := make(map[string]int, len(vector)) // in the vectors' list, which is how out begins
+	out := make([]Hit, 0, len(vector)+len(lexical))
+	for i, h := range vector {
+		rank[h.MemoryID] = i
+		h.Score = share(wv, i)
+		out = append(out, h)
+	}
+	for i, h := range lexical {
+		j, both := rank[h.MemoryID]
+		if !both {
+			h.Score = share(wl, i)
+			out = append(out, h)
+			continue
+		}
+		if i < j {
+			out[j].Version, out[j].Start, out[j].End = h.Version, h.Start, h.End
+		}
+		out[j].Score = min(1, out[j].Score+share(wl, i))
+		out[j].Lexical = h.Lexical
+	}
+	slices.SortFunc(out, BestFirst)
+	return out[:min(limit, len(out))]
+}
+
+// BestFirst orders hits by score, ties by id.
+func BestFirst(a, b Hit) int {
+	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.MemoryID, b.MemoryID))
+}

@@ -1,0 +1,100 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/switchyard-ai/switchyard/internal/store"
+)
+
+func ptr(f float64) *float64 { return &f }
+
+func TestFuse(t *testing.T) {
+	t.Parallel()
+	vector := []store.Hit{
+		{MemoryID: "a", Version: 1, Start: 0, End: 9, Vector: ptr(0.9)},
+		{MemoryID: "b", Version: 1, Start: 10, End: 19, Vector: ptr(0.8)},
+		{MemoryID: "c", Version: 1, Start: 20, End: 29, Vector: ptr(0.7)},
+	}
+	lexical := []store.Hit{
+		{MemoryID: "c", Version: 2, Start: 1, End: 2, Lexical: ptr(1)},
+		{MemoryID: "b", Version: 2, Start: 3, End: 4, Lexical: ptr(0.5)},
+		{MemoryID: "d", Version: 1, Start: 5, End: 6, Lexical: ptr(0.1)},
+	}
+	both := func(i, j float64) float64 { return (1/(60+i) + 1/(60+j)) / (2.0 / 61) }
+	want := []store.Hit{
+		{MemoryID: "c", Version: 2, Start: 1, End: 2, Score: both(3, 1), Vector: ptr(0.7), Lexical: ptr(1)},
+		{MemoryID: "b", Version: 1, Start: 10, End: 19, Score: both(2, 2), Vector: ptr(0.8), Lexical: ptr(0.5)},
+		{MemoryID: "a", Version: 1, Start: 0, End: 9, Score: 0.5, Vector: ptr(0.9)},
+		{MemoryID: "d", Version: 1, Start: 5, End: 6, Score: 61.0 / 63 / 2, Lexical: ptr(0.1)},
+	}
+	got := store.Fusion{}.Fuse(vector, lexical, 10)
+	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	if d := cmp.Diff(want[:2], store.Fusion{}.Fuse(vector, lexical, 2), cmpopts.EquateApprox(0, 1e-12)); d != "" {
+		t.Errorf("limit 2: -want +got:\n%s", d)
+	}
+	if vector[2].Lexical != nil || vector[2].Version != 1 {
+		t.Error("the arguments were changed")
+	}
+}
+
+func TestFuseWeights(t *testing.T) {
+	t.Parallel()
+	a, b := []store.Hit{{MemoryID: "a"}}, []store.Hit{{MemoryID: "b"}}
+	first := func(f store.Fusion) string { return f.Fuse(a, b, 1)[0].MemoryID }
+	if got := first(store.Fusion{Vector: 2}); got != "a" {
+		t.Errorf("vectors weigh more, but %s is first", got)
+	}
+	if got := first(store.Fusion{Lexical: 2}); got != "b" {
+		t.Errorf("words weigh more, but %s is first", got)
+	}
+	if got := first(store.Fusion{}); got != "a" {
+		t.Errorf("a tie goes to %s, want the lower id", got)
+	}
+}
+
+func TestFuseHolds(t *testing.T) {
+	t.Parallel()
+	list := rapid.Custom(func(t *rapid.T) []store.Hit {
+		ids := rapid.SliceOfNDistinct(rapid.IntRange(0, 20), 0, 12, rapid.ID[int]).Draw(t, "ids")
+		var out []store.Hit
+		for _, id := range ids {
+			out = append(out, store.Hit{MemoryID: fmt.Sprintf("m%02d", id)})
+		}
+		return out
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		f := store.Fusion{
+			K:       rapid.Float64Range(0.1, 100).Draw(t, "k"),
+			Vector:  rapid.Float64Range(0.1, 10).Draw(t, "vector"),
+			Lexical: rapid.Float64Range(0.1, 10).Draw(t, "lexical"),
+		}
+		v, l := list.Draw(t, "v"), list.Draw(t, "l")
+		got := f.Fuse(v, l, 100)
+		union := map[string]bool{}
+		for _, h := range slices.Concat(v, l) {
+			union[h.MemoryID] = true
+		}
+		if len(got) != len(union) {
+			t.Fatalf("%d memories of %d", len(got), len(union))
+		}
+		if !slices.IsSortedFunc(got, store.BestFirst) {
+			t.Fatalf("not in order: %v", got)
+		}
+		for _, h := range got {
+			if h.Score <= 0 || h.Score > 1+1e-12 {
+				t.Fatalf("score %v of %s is outside 0 to 1", h.Score, h.MemoryID)
+			}
+		}
+		if len(v) > 0 && len(l) > 0 && v[0].MemoryID == l[0].MemoryID && got[0].Score < 1-1e-12 {
+			t.Fatalf("the first of both lists scores %v, want 1", got[0].Score)
+		}
+	})
+}
