@@ -41,3 +41,8 @@ func msOf(t time.Time) int64 {
 	}
 	return ms
 }
+
+// costOf is an amount in 10^-12 dollars: integers add up the same in every order.
+func costOf(usd float64) int64 { return int64(math.Round(usd * 1e12)) }
+
+func usdOf(cost int64) float64 { return float64(cost) / 1e12 }

@@ -52,6 +52,8 @@ CREATE TABLE checkpoints (
   step      TEXT    NOT NULL,
   place     INTEGER NOT NULL,       -- in the order of first attempts
   completed INTEGER NOT NULL,
+  tokens    INTEGER NOT NULL,       -- as in the receipt
+  cost      INTEGER NOT NULL,       -- as in the receipt, in 10^-12 dollars: sums of integers do not drift
   receipt   TEXT    NOT NULL,       -- JSON of a memory.Receipt
   output    TEXT,                   -- JSON of a memory.Output without its embedding
   PRIMARY KEY (seq, step)
@@ -87,6 +89,27 @@ CREATE TRIGGER memories_deleted AFTER DELETE ON memories BEGIN
   UPDATE counts SET n = n - 1 WHERE workspace = old.workspace AND status = old.status AND track = old.track;
 END;
 
+-- What the steps of a workspace's memories took, kept by the triggers below. A memory's row goes after its checkpoints.
+CREATE TABLE usage (
+  workspace TEXT PRIMARY KEY,
+  tokens    INTEGER NOT NULL,
+  cost      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER checkpoints_inserted AFTER INSERT ON checkpoints WHEN new.tokens <> 0 OR new.cost <> 0 BEGIN
+  INSERT INTO usage SELECT workspace, new.tokens, new.cost FROM memories WHERE seq = new.seq
+    ON CONFLICT DO UPDATE SET tokens = tokens + new.tokens, cost = cost + new.cost;
+END;
+CREATE TRIGGER checkpoints_updated AFTER UPDATE OF tokens, cost ON checkpoints
+WHEN old.tokens <> new.tokens OR old.cost <> new.cost BEGIN
+  INSERT INTO usage SELECT workspace, new.tokens, new.cost FROM memories WHERE seq = new.seq
+    ON CONFLICT DO UPDATE SET tokens = tokens + new.tokens - old.tokens, cost = cost + new.cost - old.cost;
+END;
+CREATE TRIGGER checkpoints_deleted AFTER DELETE ON checkpoints WHEN old.tokens <> 0 OR old.cost <> 0 BEGIN
+  UPDATE usage SET tokens = tokens - old.tokens, cost = cost - old.cost
+    WHERE workspace = (SELECT workspace FROM memories WHERE seq = old.seq);
+END;
+
 -- Events that are not deliveries yet.
 CREATE TABLE owed (
   id        TEXT PRIMARY KEY,
@@ -119,14 +142,15 @@ CREATE TABLE batches (
   cancelled    INTEGER NOT NULL,
   rejected     INTEGER NOT NULL,
   tokens       INTEGER NOT NULL,
-  cost_usd     REAL    NOT NULL,
+  cost         INTEGER NOT NULL,    -- in 10^-12 dollars
   created_at   INTEGER NOT NULL,
   started_at   INTEGER,
   completed_at INTEGER,
-  uploaded_at  INTEGER NOT NULL,    -- when its latest page came
+  uploaded_at  INTEGER NOT NULL,    -- when its latest page came; 0: the upload is being forgotten
   lease_until  INTEGER              -- NULL if, and only if, the batch is uploading or over
 );
 CREATE INDEX batches_listed  ON batches (workspace, created_at, id) WHERE status <> 'uploading';
+CREATE INDEX batches_counted ON batches (workspace, status) WHERE status <> 'uploading';
 CREATE INDEX batches_uploads ON batches (uploaded_at) WHERE status = 'uploading';
 CREATE INDEX batches_open    ON batches (created_at, id) WHERE lease_until IS NOT NULL;
 
