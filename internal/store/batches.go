@@ -36,6 +36,8 @@ type Batches interface {
 
 // BatchRuns keeps how far batches are.
 type BatchRuns interface {
+	// Current names the latest run of a sealed batch; CodeNotFound where the workspace has none of that id.
+	Current(ctx context.Context, workspace, batchID string) (BatchRef, error)
 	// Page returns a page of a sealed batch with what is stored of its items.
 	Page(ctx context.Context, batchID string, number int) (Page, error)
 	// SetItems writes what became of items of a page, by index: memory id, version, status and error. An item that is

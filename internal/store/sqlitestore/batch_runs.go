@@ -18,6 +18,16 @@ type batchRuns struct{ s *Store }
 
 var _ store.BatchRuns = batchRuns{}
 
+func (br batchRuns) Current(ctx context.Context, workspace, batchID string) (ref store.BatchRef, err error) {
+	err = br.s.queryRow(ctx, `SELECT workspace, id, run, pages, priority FROM batches
+		WHERE workspace = ? AND id = ? AND status <> 'uploading'`, workspace, batchID).
+		Scan(&ref.Workspace, &ref.ID, &ref.Run, &ref.Pages, &ref.Priority)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ref, noBatch()
+	}
+	return ref, wrap(err)
+}
+
 // rewritePages is how many pages are rewritten in one write where a whole batch changes: others are to get their turn.
 const rewritePages = 32
 
