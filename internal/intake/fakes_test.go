@@ -149,10 +149,10 @@ type guard struct {
 	asked     []string
 }
 
-func (g *guard) CheckURL(_ context.Context, url string) error {
+func (g *guard) CheckURL(_ context.Context, pointer, url string) error {
 	g.asked = append(g.asked, url)
 	if url == g.forbidden {
-		return memory.Errorf(memory.CodeForbiddenURL, "that address may not be reached")
+		return &memory.Error{Code: memory.CodeForbiddenURL, Pointer: pointer, Message: "that address may not be reached"}
 	}
 	return nil
 }

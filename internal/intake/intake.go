@@ -31,9 +31,9 @@ type Durable interface {
 	StartBatch(ctx context.Context, ref store.BatchRef) error
 }
 
-// Guard says whether a webhook URL may be reached. Its errors have a code and a message that is safe to show.
+// Guard says whether a webhook URL may be reached. Its errors have a code, the pointer and a message that is safe to show.
 type Guard interface {
-	CheckURL(ctx context.Context, url string) error
+	CheckURL(ctx context.Context, pointer, url string) error
 }
 
 // Parts are what the intake works with.

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 
 	"github.com/switchyard-ai/switchyard/internal/id"
 	"github.com/switchyard-ai/switchyard/internal/routing"
@@ -81,16 +80,7 @@ func (in *Intake) checkURL(ctx context.Context, url string) error {
 	if url == "" {
 		return nil
 	}
-	err := in.parts.Guard.CheckURL(ctx, url)
-	if err == nil {
-		return nil
-	}
-	pointed := &memory.Error{Code: memory.CodeOf(err), Message: "must be an address that may be reached", Pointer: "/webhook_url", Err: err}
-	var e *memory.Error
-	if errors.As(err, &e) {
-		pointed.Message = e.Message
-	}
-	return pointed
+	return in.parts.Guard.CheckURL(ctx, "/webhook_url", url)
 }
 
 func newMemory(workspace string, input memory.Input, resourceID string) memory.Memory {
