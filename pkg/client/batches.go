@@ -34,6 +34,10 @@ func (c *Client) SubmitBatch(ctx context.Context, memories []memory.Input, o Bat
 // An upload that broke off is sent again from the start where lines is an [io.Seeker], such as a file. With
 // [IdempotencyKey] the caller can do that too, even after the process ended.
 func (c *Client) UploadBatch(ctx context.Context, lines io.Reader, o BatchOptions, options ...CallOption) (memory.Batch, error) {
+	return read[memory.Batch](ctx, c, upload(lines, o, options))
+}
+
+func upload(lines io.Reader, o BatchOptions, options []CallOption) *request {
 	r := &request{
 		method: http.MethodPost,
 		path:   join([]string{"batches"}),
@@ -46,12 +50,37 @@ func (c *Client) UploadBatch(ctx context.Context, lines io.Reader, o BatchOption
 	for _, option := range options {
 		option(r)
 	}
-	return read[memory.Batch](ctx, c, r)
+	return r
 }
 
-// Gzipped says that the lines of an upload are compressed with gzip already.
+// Gzipped says that an upload is compressed with gzip already.
 func Gzipped() CallOption {
 	return func(r *request) { r.set("Content-Encoding", "gzip") }
+}
+
+// CSV says that an upload is CSV, not NDJSON: the header row names the fields of a memory, such as content and
+// external_id; every other column is metadata.
+func CSV() CallOption {
+	return func(r *request) { r.set("Content-Type", "text/csv") }
+}
+
+// Forecast says what would become of an upload.
+type Forecast struct {
+	Total      int           `json:"total"`
+	Valid      int           `json:"valid"`
+	Rejected   int           `json:"rejected"`
+	Duplicates int           `json:"duplicates"` // valid ones whose external id came before in the same upload
+	Rejects    []memory.Item `json:"rejects"`    // the first 100
+	Tokens     int           `json:"estimated_tokens"`
+	CostUSD    float64       `json:"estimated_cost_usd"`
+	Seconds    int           `json:"estimated_seconds"`
+}
+
+// TryBatch is a dry run of [Client.UploadBatch]: nothing is stored.
+func (c *Client) TryBatch(ctx context.Context, lines io.Reader, o BatchOptions, options ...CallOption) (Forecast, error) {
+	r := upload(lines, o, options)
+	r.query.Set("dry_run", "true")
+	return read[Forecast](ctx, c, r)
 }
 
 // GetBatch returns a batch with its counts, which add up at every moment.

@@ -129,6 +129,25 @@ func TestUploadsSayWhatTheyAre(t *testing.T) {
 	}
 }
 
+func TestDryRunsAreUploadsThatStoreNothing(t *testing.T) {
+	t.Parallel()
+	s := &script{answers: []answer{ok(`{"total":3,"valid":2,"rejected":1,"duplicates":0,"rejects":[{"index":1,"status":"rejected"}],"estimated_seconds":4}`)}}
+	f, err := dial(t, s).TryBatch(t.Context(), strings.NewReader("x"), client.BatchOptions{Name: "n"}, client.CSV())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := client.Forecast{Total: 3, Valid: 2, Rejected: 1, Rejects: []memory.Item{{Index: 1, Status: memory.StatusRejected}}, Seconds: 4}
+	if diff := cmp.Diff(want, f); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff("POST /v1/batches?dry_run=true&name=n Idempotency-Key x", s.sent(0, false)); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.requests[0].Header.Get("Content-Type"); got != "text/csv" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
 func TestWaitForBatch(t *testing.T) {
 	t.Parallel()
 	state := func(s memory.BatchStatus) answer { return ok(fmt.Sprintf(`{"id":"bat_1","status":%q}`, s)) }

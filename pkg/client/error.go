@@ -28,7 +28,8 @@ type Error struct {
 
 // FieldError is what is wrong with one field of the request.
 type FieldError struct {
-	Pointer string      `json:"pointer"` // JSON pointer into the request's body
+	Pointer string      `json:"pointer"`      // JSON pointer to the field
+	In      string      `json:"in,omitempty"` // where it is, if not in the body: path, query or header
 	Code    memory.Code `json:"code,omitempty"`
 	Detail  string      `json:"detail"`
 }
@@ -41,7 +42,9 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Detail)
 	}
 	for _, f := range e.Errors {
-		fmt.Fprintf(&b, "; %s %s", f.Pointer, f.Detail)
+		if !strings.Contains(e.Detail, f.Detail) {
+			fmt.Fprintf(&b, "; %s %s", f.Pointer, f.Detail)
+		}
 	}
 	fmt.Fprintf(&b, " (%s", e.Code)
 	if e.RequestID != "" {

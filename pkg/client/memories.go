@@ -107,8 +107,9 @@ type SearchQuery struct {
 
 // SearchResult is what a search found, best first, and the part of the graph around it.
 type SearchResult struct {
-	Items []Hit        `json:"items"`
-	Graph memory.Graph `json:"graph"`
+	Items    []Hit        `json:"items"`
+	Graph    memory.Graph `json:"graph"`
+	Degraded string       `json:"degraded,omitempty"` // what the search had to do without; "": nothing
 }
 
 // Hit is a memory that was found.
