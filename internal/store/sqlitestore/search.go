@@ -1,0 +1,200 @@
+package sqlitestore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// Search implements [store.Vectors].
+func (v vectors) Search(ctx context.Context, q store.VectorQuery) ([]store.Hit, error) {
+	hits, err := v.search(ctx, q)
+	return hits, wrap(err)
+}
+
+func (v vectors) search(ctx context.Context, q store.VectorQuery) ([]store.Hit, error) {
+	if err := v.searchable(ctx, q); err != nil {
+		return nil, err
+	}
+	in, err := v.within(ctx, q)
+	if err != nil || in.empty {
+		return nil, err
+	}
+	switch q.Mode {
+	case store.Vector:
+		return v.nearest(ctx, in, q.Vector, q.Limit)
+	case store.Lexical:
+		return v.matching(ctx, in, q.Text, q.Limit)
+	}
+	var fusion store.Fusion
+	depth := fusion.Depth(q.Limit)
+	near, err := v.nearest(ctx, in, q.Vector, depth)
+	if err != nil {
+		return nil, err
+	}
+	match, err := v.matching(ctx, in, q.Text, depth)
+	return fusion.Fuse(near, match, q.Limit), err
+}
+
+// searchable refuses queries that no store of this model can answer.
+func (v vectors) searchable(ctx context.Context, q store.VectorQuery) error {
+	switch {
+	case q.Limit < 1:
+		return memory.Errorf(memory.CodeInvalid, "the limit must be at least 1")
+	case q.Filter.Names("status"):
+		return memory.Errorf(memory.CodeInvalid, "the index does not know the status of a memory")
+	case q.Mode == store.Lexical:
+		return nil
+	case q.Mode != store.Vector && q.Mode != store.Hybrid:
+		return memory.Errorf(memory.CodeInvalid, "the mode %q is none of hybrid, vector and lexical", q.Mode)
+	}
+	if err := fits(q.Model, q.Vector); err != nil {
+		return err
+	}
+	stored, err := v.Model(ctx)
+	if err != nil || stored == (store.Model{}) {
+		return err // nothing is stored: nothing will be found
+	}
+	return sameModel(stored, q.Model)
+}
+
+// A region is what of the store a query is about: the ids of its workspace, and conditions on the column memory.
+type region struct {
+	empty  bool // the workspace has nothing
+	lo, hi int64
+	where  string
+	args   []any
+	varies bool // where is not one of a few texts
+}
+
+func (v vectors) within(ctx context.Context, q store.VectorQuery) (region, error) {
+	var ws int64
+	err := v.s.queryRow(ctx, "SELECT number FROM search_workspaces WHERE workspace = ?", q.Workspace).Scan(&ws)
+	if errors.Is(err, sql.ErrNoRows) {
+		return region{empty: true}, nil
+	}
+	if err != nil {
+		return region{}, err
+	}
+	in := region{varies: q.Filter != nil}
+	in.lo, in.hi = idRange(ws)
+	if q.Filter != nil {
+		condition, args, err := filterSQL(*q.Filter, ws)
+		if err != nil {
+			return region{}, err
+		}
+		in.where = " AND memory IN (SELECT m.id FROM search_memories m WHERE m.id BETWEEN ? AND ? AND " + condition + ")"
+		in.args = append([]any{in.lo, in.hi}, args...)
+	}
+	if len(q.Exclude) > 0 {
+		in.where += " AND memory NOT IN (SELECT id FROM search_memories WHERE workspace = ? AND memory_id IN (SELECT value FROM json_each(?)))"
+		in.args = append(in.args, ws, jsonOf(q.Exclude))
+	}
+	return in, nil
+}
+
+// nearest returns the best want memories by vector.
+func (v vectors) nearest(ctx context.Context, in region, vector []float32, want int) ([]store.Hit, error) {
+	unit := direction(vector)
+	if unit == nil {
+		return nil, nil
+	}
+	text := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, p.distance
+		FROM (SELECT memory, passage, starts, ends, vec_distance_l2(vector, ?) AS distance FROM search_points
+			WHERE id BETWEEN ? AND ? AND vector IS NOT NULL` + in.where + ` ORDER BY distance LIMIT ?) p
+		JOIN search_memories m ON m.id = p.memory`
+	args := append([]any{unit, in.lo, in.hi}, in.args...)
+	hits, err := best(want, func(limit int) ([]passage, error) {
+		return v.passages(ctx, in, text, append(slices.Clone(args), limit))
+	}, func(p *passage) { p.Score = 1 - p.rank*p.rank/2 }) // on vectors of length 1, that is the cosine
+	for i := range hits {
+		cosine := max(-1, min(1, hits[i].Score))
+		hits[i].Vector, hits[i].Score = &cosine, max(0, cosine)
+	}
+	return hits, err
+}
+
+// matching returns the best want memories by words.
+func (v vectors) matching(ctx context.Context, in region, text string, want int) ([]store.Hit, error) {
+	match := matchExpression(text)
+	if match == "" {
+		return nil, nil
+	}
+	where := ""
+	if in.where != "" { // the + keeps SQLite from asking the full text anew for each point
+		where = " AND +rowid IN (SELECT id FROM search_points WHERE TRUE" + in.where + ")"
+	}
+	query := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, w.score
+		FROM (SELECT rowid AS id, bm25(search_words) AS score FROM search_words
+			WHERE search_words MATCH ? AND rowid BETWEEN ? AND ?` + where + ` ORDER BY score LIMIT ?) w
+		JOIN search_points p ON p.id = w.id
+		JOIN search_memories m ON m.id = p.memory`
+	args := append([]any{match, in.lo, in.hi}, in.args...)
+	hits, err := best(want, func(limit int) ([]passage, error) {
+		return v.passages(ctx, in, query, append(slices.Clone(args), limit))
+	}, func(p *passage) { p.Score = -p.rank }) // bm25() is the lower, the better
+	for i := len(hits) - 1; i >= 0; i-- {
+		hits[i].Score /= hits[0].Score
+		hits[i].Lexical = new(hits[i].Score)
+	}
+	return hits, err
+}
+
+// A passage is a point that was found.
+type passage struct {
+	store.Hit
+	number int
+	rank   float64 // as SQL orders by it: the lower, the better
+}
+
+func (v vectors) passages(ctx context.Context, in region, text string, args []any) ([]passage, error) {
+	query := v.s.query
+	if in.varies {
+		query = v.s.reads.QueryContext
+	}
+	rows, err := query(ctx, text, args...)
+	return collect(rows, err, func(r *sql.Rows) (p passage, err error) {
+		return p, r.Scan(&p.MemoryID, &p.Version, &p.number, &p.Start, &p.End, &p.rank)
+	})
+}
+
+// best returns the want best memories, each by its best passage. As a memory may have many passages among the best, it
+// fetches more of them until it is sure.
+func best(want int, fetch func(limit int) ([]passage, error), score func(*passage)) ([]store.Hit, error) {
+	for limit := 2 * want; ; limit *= 4 {
+		found, err := fetch(limit)
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			score(&found[i])
+		}
+		slices.SortFunc(found, func(a, b passage) int {
+			return cmp.Or(store.BestFirst(a.Hit, b.Hit), cmp.Compare(a.number, b.number))
+		})
+		hits := firsts(found)
+		// What was not fetched is no better than the last that was. If it is as good as the last wanted one, it may come
+		// before that by its id.
+		if len(found) < limit || len(hits) >= want && found[len(found)-1].Score < hits[want-1].Score {
+			return hits[:min(want, len(hits))], nil
+		}
+	}
+}
+
+// firsts returns the first passage of each memory.
+func firsts(found []passage) []store.Hit {
+	var hits []store.Hit
+	seen := make(map[string]bool, len(found))
+	for _, p := range found {
+		if !seen[p.MemoryID] {
+			seen[p.MemoryID] = true
+			hits = append(hits, p.Hit)
+		}
+	}
+	return hits
+}
