@@ -246,3 +246,9 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+replace go.temporal.io/auto-scaled-workers => ./internal/embedded/stubs/auto-scaled-workers
+
+replace cloud.google.com/go/storage => ./internal/embedded/stubs/cloud-storage
+
+replace google.golang.org/api => ./internal/embedded/stubs/google-api
