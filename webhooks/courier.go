@@ -1,0 +1,279 @@
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/id"
+	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// Stores are the parts of the store that webhooks live in.
+type Stores struct {
+	Endpoints  store.Endpoints
+	Deliveries store.Deliveries
+	Workspaces store.Workspaces
+	Outbox     store.Outbox
+	Batches    store.Batches // for endpoints of the Papr format, whose bodies list memories; nil: the lists are empty
+}
+
+// Config of a Courier. Its zero value works.
+type Config struct {
+	// Schedule of attempts. Default: see [Schedule].
+	Schedule Schedule
+	// Timeout of one attempt, from looking the name up to the end of the answer. Default: 15 s.
+	Timeout time.Duration
+	// FailingFor is how long every attempt at an endpoint must have failed for it to be disabled. Default: 5 days.
+	FailingFor time.Duration
+	// PerEndpoint is how many first attempts at one endpoint are made at the same time by this process, and how many
+	// later ones. Default: 8.
+	PerEndpoint int
+	// Total is the same over all endpoints. Default: 256.
+	Total int
+	// QueuePerEndpoint is how many first attempts at one endpoint may wait in memory. Default: 128.
+	QueuePerEndpoint int
+	// Queue is how many first attempts may wait in memory. Default: 2,048.
+	Queue int
+	// Transport makes the requests. Default: the guard's own, which every other one goes around.
+	Transport http.RoundTripper
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Metrics count. Default: ones that nobody reads.
+	Metrics *Metrics
+	// Log takes what an operator should know. Default: slog.Default().
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults(g *Guard) Config {
+	c.Schedule = c.Schedule.orDefault()
+	c.Timeout = orElse(c.Timeout, 15*time.Second)
+	c.FailingFor = orElse(c.FailingFor, 5*24*time.Hour)
+	c.PerEndpoint = orElse(c.PerEndpoint, 8)
+	c.Total = orElse(c.Total, 256)
+	c.QueuePerEndpoint = orElse(c.QueuePerEndpoint, 128)
+	c.Queue = orElse(c.Queue, 2048)
+	if c.Transport == nil {
+		c.Transport = g.Transport()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Metrics = orElse(c.Metrics, NewMetrics())
+	c.Log = orElse(c.Log, slog.Default())
+	return c
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Courier makes attempts: it finds out where a delivery goes and who signs it, sends it, and records what came of it.
+// The relay (first attempts, in process) and the durable workflows (all others) share one, and with it the limits on how
+// many attempts are made at the same time.
+type Courier struct {
+	stores Stores
+	keys   keyring
+	sender *sender
+	config Config
+
+	first   *lanes // of first attempts, which queue in memory
+	retries *lanes // of later attempts, which queue in their workflows; apart, so that neither starves the other
+}
+
+// NewCourier makes a Courier.
+func NewCourier(s Stores, g *Guard, sealer *Sealer, c Config) *Courier {
+	c = c.withDefaults(g)
+	return &Courier{
+		stores: s, keys: keyring{sealer, s.Workspaces}, sender: newSender(g, c), config: c,
+		first: newLanes(c), retries: newLanes(c),
+	}
+}
+
+func (c *Courier) measureLoad() {
+	active, queued := c.first.load()
+	again, _ := c.retries.load()
+	c.config.Metrics.load(active+again, queued)
+}
+
+// attemptLease is how long a claim lasts: an attempt and what is written around it, with room for a slow store.
+func (c *Courier) attemptLease() time.Duration { return c.config.Timeout + 15*time.Second }
+
+// slack is how long after the time at which an attempt is due its lease ends, and someone else looks after it.
+const slack = 30 * time.Second
+
+// outcome is what an attempt led to.
+type outcome struct {
+	attempt store.Attempt
+	status  store.DeliveryStatus
+}
+
+func (o outcome) over() bool { return o.status != store.DeliveryPending }
+
+// afterwards says who looks after a delivery that is to be tried again.
+type afterwards bool
+
+// The claim on the delivery lasts until some time after the next attempt is due, or ends at once.
+const (
+	keepUntilDue afterwards = false
+	handOverNow  afterwards = true
+)
+
+// make makes one attempt at a delivery that the caller has claimed, and records it. An error means that nothing was
+// recorded: the delivery is as it was, and its lease ends by itself.
+//
+// The claim's fence makes the record unique, not the attempt: of a process that froze for longer than its lease, the
+// attempt is made again by another, and the receiver sees the same webhook-id twice.
+func (c *Courier) make(ctx context.Context, d store.Delivery, then afterwards) (outcome, error) {
+	o, err := c.try(ctx, d)
+	if err != nil {
+		return o, fmt.Errorf("attempt at delivery %s: %w", d.ID, err)
+	}
+	until := c.config.Now()
+	if o.attempt.NextAt != nil && then == keepUntilDue {
+		until = o.attempt.NextAt.Add(slack)
+	}
+	kept, err := c.stores.Deliveries.Attempted(ctx, d, o.attempt, o.status, until)
+	if err != nil {
+		return o, fmt.Errorf("record an attempt at delivery %s: %w", d.ID, err)
+	}
+	if !kept {
+		return o, memory.Errorf(memory.CodeConflict, "the claim on delivery %s has ended", d.ID)
+	}
+	c.config.Metrics.attempted(o)
+	return o, nil
+}
+
+func (c *Courier) try(ctx context.Context, d store.Delivery) (outcome, error) {
+	o := outcome{status: store.DeliveryPending, attempt: store.Attempt{Round: max(d.Round, 1), At: memory.At(c.config.Now())}}
+	t, err := c.target(ctx, d)
+	if err != nil {
+		return o, err
+	}
+	if t.stop != "" {
+		o.status, o.attempt.Error = t.stop, t.why
+		return o, nil
+	}
+	a, err := c.sender.send(ctx, t.message)
+	if err != nil {
+		return o, err
+	}
+	if ctx.Err() != nil && a.status == 0 {
+		return o, fmt.Errorf("stopped in the middle: %w", ctx.Err())
+	}
+	c.judge(d, t, a, &o)
+	if err := c.keepHealth(ctx, t.endpoint, a, d); err != nil { // the attempt was made all the same
+		c.config.Log.ErrorContext(ctx, "webhooks: the health of an endpoint was not kept", "endpoint", d.EndpointID, "error", err)
+	}
+	return o, nil
+}
+
+// judge says what an answer means.
+func (c *Courier) judge(d store.Delivery, t target, a answer, o *outcome) {
+	o.attempt.StatusCode, o.attempt.Answer, o.attempt.Error = a.status, a.kept, a.fault
+	o.attempt.LatencyMS = a.latency.Milliseconds()
+	switch {
+	case a.ok():
+		o.status = store.DeliveryDelivered
+	case a.status == http.StatusGone && t.endpoint != nil:
+		o.status, o.attempt.Error = store.DeliveryHeld, "410: the receiver wants no more, so the endpoint is disabled"
+	case a.status == http.StatusGone:
+		o.status, o.attempt.Error = store.DeliveryFailed, "410: the receiver wants no more"
+	default:
+		c.schedule(d, a, o)
+	}
+}
+
+func (c *Courier) schedule(d store.Delivery, a answer, o *outcome) {
+	if a.status >= 300 && a.status < 400 {
+		o.attempt.Error = "redirects are not followed"
+	}
+	wait, more := c.config.Schedule.next(made(d)+1, a.retryAfter)
+	if !more {
+		o.status = store.DeliveryFailed
+		return
+	}
+	o.attempt.NextAt = memory.At(c.config.Now().Add(wait)).Ptr()
+}
+
+// made counts the attempts of the delivery's present round.
+func made(d store.Delivery) int {
+	n := 0
+	for _, a := range d.Attempts {
+		if a.Round == max(d.Round, 1) {
+			n++
+		}
+	}
+	return n
+}
+
+// due is when the next attempt of the round is to be made; the zero time means at once.
+func due(d store.Delivery) time.Time {
+	if n := len(d.Attempts); n > 0 {
+		if last := d.Attempts[n-1]; last.Round == max(d.Round, 1) && last.NextAt != nil {
+			return last.NextAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// target is where a delivery goes, or why it goes nowhere.
+type target struct {
+	endpoint *store.Endpoint // nil for a one-off webhook_url
+	message  message
+	stop     store.DeliveryStatus
+	why      string
+}
+
+func (c *Courier) target(ctx context.Context, d store.Delivery) (target, error) {
+	m := message{url: d.URL, id: d.EventID, kind: d.EventType, body: d.Body}
+	if d.EndpointID == "" {
+		keys, err := c.keys.ofWorkspace(ctx, d.Workspace, c.config.Now())
+		m.keys = keys
+		return target{message: m}, err
+	}
+	e, err := c.stores.Endpoints.Get(ctx, d.Workspace, d.EndpointID)
+	switch {
+	case memory.CodeOf(err) == memory.CodeNotFound:
+		return target{stop: store.DeliveryFailed, why: "not sent: the endpoint was deleted"}, nil
+	case err != nil:
+		return target{}, fmt.Errorf("endpoint %s: %w", d.EndpointID, err)
+	case e.Disabled != "":
+		return target{stop: store.DeliveryHeld, why: "not sent: the endpoint is disabled: " + e.Disabled}, nil
+	}
+	m.url, m.papr = e.URL, e.Format == FormatPapr
+	if m.headers, err = c.keys.openHeaders(e); err != nil {
+		return target{}, err
+	}
+	m.keys, err = c.keys.open(e.Workspace, endpointPurpose(e.ID), e.Secrets, c.config.Now())
+	return target{endpoint: &e, message: m}, err
+}
+
+// lane names who a delivery competes with: those of the same endpoint, or of the same host of the workspace's one-offs.
+func lane(d store.Delivery) string {
+	if d.EndpointID != "" {
+		return d.EndpointID
+	}
+	if u, err := url.Parse(d.URL); err == nil {
+		return d.Workspace + " " + u.Host
+	}
+	return d.Workspace
+}
+
+// delivery is one event on its way to one address.
+func delivery(e memory.Event, endpoint, url string, body []byte, lease store.Lease, now time.Time) store.Delivery {
+	to := orElse(endpoint, url)
+	return store.Delivery{
+		ID:        id.From(id.Delivery, e.Time.Time, e.Workspace, e.ID, to),
+		Workspace: e.Workspace, EndpointID: endpoint, URL: url, EventID: e.ID, EventType: e.Type, Body: body,
+		Status: store.DeliveryPending, Round: 1, Lease: lease, CreatedAt: memory.At(now), UpdatedAt: memory.At(now),
+	}
+}

@@ -1,0 +1,139 @@
+package webhooks
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/switchyard-ai/switchyard/internal/store"
+)
+
+// lanes keep endpoints out of each other's way: each has its own queue and a bound on how many attempts are made at it
+// at the same time, so that one that never answers holds up itself only. Lanes with something waiting take turns. What
+// waits is bounded, for each lane and in all: who does not get in leaves the delivery to the store.
+type lanes struct {
+	perLane, total      int // attempts at the same time
+	perLaneQueue, queue int // deliveries waiting
+
+	mu      sync.Mutex
+	run     func(store.Delivery) // nil: closed
+	running map[string]int       // attempts being made, by lane
+	active  int                  // their sum
+	waiting map[string][]store.Delivery
+	queued  int      // their sum
+	turns   []string // the lanes with something waiting, next one first
+	started sync.WaitGroup
+}
+
+func newLanes(c Config) *lanes {
+	return &lanes{
+		perLane: c.PerEndpoint, total: c.Total, perLaneQueue: c.QueuePerEndpoint, queue: c.Queue,
+		running: map[string]int{}, waiting: map[string][]store.Delivery{},
+	}
+}
+
+// open lets deliveries in; run is called for each, in a goroutine of its own.
+func (l *lanes) open(run func(store.Delivery)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run = run
+}
+
+// close lets nothing in any more, forgets what waits, and returns when what was started is over.
+func (l *lanes) close() {
+	l.mu.Lock()
+	l.run, l.turns, l.queued = nil, nil, 0
+	clear(l.waiting)
+	l.mu.Unlock()
+	l.started.Wait()
+}
+
+// put queues a delivery; false where there is no room.
+func (l *lanes) put(d store.Delivery) bool {
+	key := lane(d)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasRoom(key) {
+		return false
+	}
+	if len(l.waiting[key]) == 0 {
+		l.turns = append(l.turns, key)
+	}
+	l.waiting[key] = append(l.waiting[key], d)
+	l.queued++
+	l.dispatch()
+	return true
+}
+
+// room reports whether put would find room now.
+func (l *lanes) room(d store.Delivery) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hasRoom(lane(d))
+}
+
+func (l *lanes) hasRoom(key string) bool {
+	return l.run != nil && l.queued < l.queue && len(l.waiting[key]) < l.perLaneQueue
+}
+
+// dispatch starts what may be started, a delivery of each lane in turn.
+func (l *lanes) dispatch() {
+	for i := 0; i < len(l.turns) && l.active < l.total; {
+		key := l.turns[i]
+		if l.running[key] >= l.perLane {
+			i++
+			continue
+		}
+		d := l.waiting[key][0]
+		l.waiting[key] = l.waiting[key][1:]
+		l.queued--
+		l.turns = slices.Delete(l.turns, i, i+1)
+		if len(l.waiting[key]) > 0 {
+			l.turns = append(l.turns, key)
+		} else {
+			delete(l.waiting, key)
+		}
+		l.start(key, d)
+	}
+}
+
+func (l *lanes) start(key string, d store.Delivery) {
+	run := l.run
+	l.running[key]++
+	l.active++
+	l.started.Go(func() {
+		defer l.leave(key)
+		run(d)
+	})
+}
+
+// enter takes a place for an attempt that someone else makes; false where the lane, or all of them, are full. Who got in
+// calls leave.
+func (l *lanes) enter(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.active >= l.total || l.running[key] >= l.perLane {
+		return false
+	}
+	l.running[key]++
+	l.active++
+	return true
+}
+
+func (l *lanes) leave(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active--
+	if l.running[key]--; l.running[key] == 0 {
+		delete(l.running, key)
+	}
+	if l.run != nil {
+		l.dispatch()
+	}
+}
+
+// load is how many attempts are being made, and how many deliveries wait.
+func (l *lanes) load() (active, queued int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.active, l.queued
+}
