@@ -9,7 +9,11 @@ import (
 // Batch takes the pages of a batch through the pipeline, a window of them at once. A page that a passing fault holds up
 // leaves the window and comes back for another round.
 func (w *Workflows) Batch(ctx workflow.Context, run BatchRun) error {
-	f := &flow{w: w, run: run, owner: workflow.GetInfo(ctx).WorkflowExecution.ID}
+	policy, err := w.policy(ctx)
+	if err != nil {
+		return err
+	}
+	f := &flow{w: w, policy: policy, run: run, owner: workflow.GetInfo(ctx).WorkflowExecution.ID}
 	if err := workflow.SetQueryHandler(ctx, QueryProgress, f.progress); err != nil {
 		return err
 	}
@@ -34,6 +38,7 @@ func (w *Workflows) Batch(ctx workflow.Context, run BatchRun) error {
 
 // flow is the state of a running batch.
 type flow struct {
+	policy   Policy
 	w        *Workflows
 	run      BatchRun
 	owner    string
@@ -83,7 +88,7 @@ func (f *flow) over() bool {
 // full reports whether the history is so long that the batch goes on in a new run.
 func (f *flow) full(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
-	return info.GetCurrentHistoryLength() > f.w.cfg.MaxEvents || info.GetContinueAsNewSuggested()
+	return info.GetCurrentHistoryLength() > f.policy.MaxEvents || info.GetContinueAsNewSuggested()
 }
 
 // rest waits for what is in flight and says where the next run begins. Orders that came in meanwhile are in it.
@@ -101,7 +106,7 @@ func (f *flow) rest(ctx workflow.Context) BatchRun {
 
 // launch fills the window: pages whose wait is over first, then fresh ones.
 func (f *flow) launch(ctx workflow.Context) {
-	for f.inFlight < f.w.cfg.Window && !f.run.Paused && !f.run.Cancelled && f.failure == nil {
+	for f.inFlight < f.policy.Window && !f.run.Paused && !f.run.Cancelled && f.failure == nil {
 		p, ok := f.next(workflow.Now(ctx))
 		if !ok {
 			return
@@ -119,7 +124,7 @@ func (f *flow) next(now time.Time) (WaitingPage, bool) {
 			return p, true
 		}
 	}
-	if f.run.Next == f.run.Batch.Pages || len(f.run.Waiting) >= f.w.cfg.MaxWaiting {
+	if f.run.Next == f.run.Batch.Pages || len(f.run.Waiting) >= f.policy.MaxWaiting {
 		return WaitingPage{}, false
 	}
 	f.run.Next++
@@ -130,7 +135,7 @@ func (f *flow) next(now time.Time) (WaitingPage, bool) {
 func (f *flow) page(ctx workflow.Context, p WaitingPage) {
 	defer func() { f.inFlight--; f.changes++ }()
 	ref := PageRef{Workspace: f.run.Batch.Workspace, Owner: f.owner, BatchID: f.run.Batch.ID, Page: p.Page}
-	r, err := f.w.round(ctx, ref, p.Round, workflow.Now(ctx).Sub(p.Since) > f.w.cfg.Patience)
+	r, err := f.w.round(ctx, ref, p.Round, workflow.Now(ctx).Sub(p.Since) > f.policy.Patience)
 	switch {
 	case err != nil:
 		f.failure = err
@@ -138,7 +143,7 @@ func (f *flow) page(ctx workflow.Context, p WaitingPage) {
 		f.run.Over++
 		f.announce(ctx)
 	default:
-		p.NotBefore = workflow.Now(ctx).Add(f.w.wait(p.Round, r.Wait))
+		p.NotBefore = workflow.Now(ctx).Add(f.policy.wait(p.Round, r.Wait))
 		p.Round++
 		f.run.Waiting = append(f.run.Waiting, p)
 	}
@@ -173,7 +178,7 @@ func (f *flow) await(ctx workflow.Context) error {
 
 // nextDue is when the first wait is over, if there is room for the page then.
 func (f *flow) nextDue() (due time.Time, ok bool) {
-	if f.run.Paused || f.inFlight >= f.w.cfg.Window {
+	if f.run.Paused || f.inFlight >= f.policy.Window {
 		return due, false
 	}
 	for _, p := range f.run.Waiting {

@@ -9,21 +9,40 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
+// Policy is what workflows decide by. A run keeps to the one that was in force when it began, so that a change of
+// settings does not change what is under way. The zero value works.
+type Policy struct {
+	// Window is how many pages of a batch are at work at once. Default 4.
+	Window int `json:"window" yaml:"window"`
+	// MaxWaiting is how many pages of a batch may wait for a passing fault to pass before no further one is begun.
+	// Default 64.
+	MaxWaiting int `json:"max_waiting" yaml:"max_waiting"`
+	// Patience is how long a memory is tried again after passing faults, from the beginning of its run. Default 24h.
+	Patience time.Duration `json:"patience" yaml:"patience"`
+	// RoundBackoff is the wait before a page's second round; it doubles up to MaxRoundBackoff. Default 5s.
+	RoundBackoff time.Duration `json:"round_backoff" yaml:"round_backoff"`
+	// MaxRoundBackoff caps the wait between rounds. Default 1m.
+	MaxRoundBackoff time.Duration `json:"max_round_backoff" yaml:"max_round_backoff"`
+	// MaxEvents is how long a batch's history grows before the batch continues as a new run. Default 4,096.
+	MaxEvents int `json:"max_events" yaml:"max_events"`
+}
+
+func (p Policy) withDefaults() Policy {
+	p.Window = cmp.Or(p.Window, 4)
+	p.MaxWaiting = cmp.Or(p.MaxWaiting, 64)
+	p.Patience = cmp.Or(p.Patience, 24*time.Hour)
+	p.RoundBackoff = cmp.Or(p.RoundBackoff, 5*time.Second)
+	p.MaxRoundBackoff = cmp.Or(p.MaxRoundBackoff, time.Minute)
+	p.MaxEvents = cmp.Or(p.MaxEvents, 4_096)
+	return p
+}
+
 // Config shapes the durable track. The zero value works.
 type Config struct {
 	// TaskQueue is where workflows and activities wait. Default "switchyard".
 	TaskQueue string `yaml:"task_queue"`
-	// Window is how many pages of a batch are at work at once. Default 4.
-	Window int `yaml:"window"`
-	// MaxWaiting is how many pages of a batch may wait for a passing fault to pass before no further one is begun.
-	// Default 64.
-	MaxWaiting int `yaml:"max_waiting"`
-	// Patience is how long a memory is tried again after passing faults, from the beginning of its run. Default 24h.
-	Patience time.Duration `yaml:"patience"`
-	// RoundBackoff is the wait before a page's second round; it doubles up to MaxRoundBackoff. Default 5s.
-	RoundBackoff time.Duration `yaml:"round_backoff"`
-	// MaxRoundBackoff caps the wait between rounds. Default 1m.
-	MaxRoundBackoff time.Duration `yaml:"max_round_backoff"`
+	// Policy is what workflows decide by.
+	Policy `yaml:",inline"`
 	// MaxHold is the longest wait between two attempts of one round; who must wait longer waits for the next round.
 	// Default 15s.
 	MaxHold time.Duration `yaml:"max_hold"`
@@ -31,8 +50,6 @@ type Config struct {
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// Activities is how many attempts a worker has in flight. Default 16.
 	Activities int `yaml:"activities"`
-	// MaxEvents is how long a batch's history grows before the batch continues as a new run. Default 4,096.
-	MaxEvents int `yaml:"max_events"`
 	// Lease is how long a started run is trusted before recovery makes sure again that it exists. Default 10m.
 	Lease time.Duration `yaml:"lease"`
 	// Sweep is how often recovery looks for orphans. Default 2s.
@@ -47,15 +64,10 @@ type Config struct {
 // WithDefaults fills what is not set.
 func (c Config) WithDefaults() Config {
 	c.TaskQueue = cmp.Or(c.TaskQueue, "switchyard")
-	c.Window = cmp.Or(c.Window, 4)
-	c.MaxWaiting = cmp.Or(c.MaxWaiting, 64)
-	c.Patience = cmp.Or(c.Patience, 24*time.Hour)
-	c.RoundBackoff = cmp.Or(c.RoundBackoff, 5*time.Second)
-	c.MaxRoundBackoff = cmp.Or(c.MaxRoundBackoff, time.Minute)
+	c.Policy = c.Policy.withDefaults()
 	c.MaxHold = cmp.Or(c.MaxHold, 15*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 10*time.Second)
 	c.Activities = cmp.Or(c.Activities, 16)
-	c.MaxEvents = cmp.Or(c.MaxEvents, 4_096)
 	c.Lease = cmp.Or(c.Lease, 10*time.Minute)
 	c.Sweep = cmp.Or(c.Sweep, 2*time.Second)
 	c.Stop = cmp.Or(c.Stop, 10*time.Second)

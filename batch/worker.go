@@ -41,27 +41,32 @@ func Register(r worker.Registry, w *Workflows, a *Activities) {
 	}
 }
 
-// Run works until ctx is done, then finishes the attempts in flight, or gives them back. While Temporal is away it
-// waits for it.
+// Run works until ctx is done, then finishes the attempts in flight, or gives them back.
 func (w *Worker) Run(ctx context.Context) error {
+	return RunWorker(ctx, w.client, w.cfg.TaskQueue, w.cfg, w.log, func(r worker.Registry) { Register(r, w.workflows, w.activities) })
+}
+
+// RunWorker runs a Temporal worker on a task queue until ctx is done. While Temporal is away it waits for it.
+func RunWorker(ctx context.Context, c client.Client, queue string, cfg Config, log *slog.Logger, register func(worker.Registry)) error {
+	cfg = cfg.WithDefaults()
 	for {
-		tw := worker.New(w.client, w.cfg.TaskQueue, worker.Options{
-			MaxConcurrentActivityExecutionSize: w.cfg.Activities,
-			WorkerStopTimeout:                  w.cfg.Stop,
+		w := worker.New(c, queue, worker.Options{
+			MaxConcurrentActivityExecutionSize: cfg.Activities,
+			WorkerStopTimeout:                  cfg.Stop,
 			DisableRegistrationAliasing:        true,
 		})
-		Register(tw, w.workflows, w.activities)
-		err := tw.Start()
+		register(w)
+		err := w.Start()
 		if err == nil {
 			<-ctx.Done()
-			tw.Stop()
+			w.Stop()
 			return nil
 		}
-		w.log.Warn("the durable track waits for Temporal", "error", err)
+		log.Warn("the worker waits for Temporal", "task_queue", queue, "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(w.cfg.Sweep):
+		case <-time.After(cfg.Sweep):
 		}
 	}
 }

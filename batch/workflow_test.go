@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type stage struct {
 func newStage(t *testing.T, cfg Config) *stage {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(slog.New(slog.DiscardHandler))
 	s := &stage{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), open: map[int]int{}, rounds: map[int][]time.Time{}, perStep: map[string]int{}}
 	a := NewActivities(Parts{Pipeline: pipeline.New(pipeline.Parts{}, pipeline.Config{})}, cfg)
 	Register(s, NewWorkflows(a.parts.Pipeline, cfg), a)
@@ -87,7 +89,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("AllPagesRunWithinTheWindow", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Window: 3})
+		s := newStage(t, Config{Policy: Policy{Window: 3}})
 		if err := s.batch(20); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +103,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("AHeldUpPageLeavesTheWindowAndComesBack", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Window: 1, RoundBackoff: time.Minute, MaxRoundBackoff: 4 * time.Minute})
+		s := newStage(t, Config{Policy: Policy{Window: 1, RoundBackoff: time.Minute, MaxRoundBackoff: 4 * time.Minute}})
 		s.open[0] = 4
 		if err := s.batch(3); err != nil {
 			t.Fatal(err)
@@ -138,7 +140,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("ALongRetryAfterMovesTheRoundNotTheSlot", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{RoundBackoff: time.Second})
+		s := newStage(t, Config{Policy: Policy{RoundBackoff: time.Second}})
 		s.open[0] = 2
 		s.fault = func(step string, page PageRef) error {
 			if step == memory.StepSchema && len(s.rounds[page.Page]) == 1 {
@@ -160,7 +162,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("PatienceEnds", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Patience: time.Hour})
+		s := newStage(t, Config{Policy: Policy{Patience: time.Hour}})
 		s.open[0] = 1 << 30
 		if err := s.batch(1); err != nil {
 			t.Fatal(err)
@@ -173,7 +175,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("ContinuesAsNewWhereItWas", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Window: 2})
+		s := newStage(t, Config{Policy: Policy{Window: 2}})
 		s.SetCurrentHistoryLength(5_000)
 		err := s.batch(10)
 		var again *workflow.ContinueAsNewError
@@ -184,7 +186,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("CancelStopsWhatIsToCome", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Window: 1})
+		s := newStage(t, Config{Policy: Policy{Window: 1}})
 		for i := range 100 {
 			s.open[i] = 2
 		}
@@ -199,7 +201,7 @@ func TestBatchWorkflow(t *testing.T) {
 
 	t.Run("PauseHoldsAndResumeGoesOn", func(t *testing.T) {
 		t.Parallel()
-		s := newStage(t, Config{Window: 1, RoundBackoff: time.Second})
+		s := newStage(t, Config{Policy: Policy{Window: 1, RoundBackoff: time.Second}})
 		s.open[0] = 2
 		var paused Progress
 		s.RegisterDelayedCallback(func() { s.SignalWorkflow(SignalControl, OrderPause) }, 500*time.Millisecond)

@@ -36,23 +36,33 @@ func NewWorkflows(p *pipeline.Pipeline, cfg Config) *Workflows {
 // ProcessMemory takes one memory through the pipeline: rounds, with a growing wait between them, until no step is left.
 func (w *Workflows) ProcessMemory(ctx workflow.Context, ref memory.Ref) error {
 	page := PageRef{Workspace: ref.Workspace, Owner: workflow.GetInfo(ctx).WorkflowExecution.ID, MemoryID: ref.ID, Version: ref.Version}
+	policy, err := w.policy(ctx)
+	if err != nil {
+		return err
+	}
 	since := workflow.Now(ctx)
 	for n := 0; ; n++ {
-		r, err := w.round(ctx, page, n, workflow.Now(ctx).Sub(since) > w.cfg.Patience)
+		r, err := w.round(ctx, page, n, workflow.Now(ctx).Sub(since) > policy.Patience)
 		if err != nil || r.Open == 0 {
 			return err
 		}
-		if err := workflow.Sleep(ctx, w.wait(n, r.Wait)); err != nil {
+		if err := workflow.Sleep(ctx, policy.wait(n, r.Wait)); err != nil {
 			return err
 		}
 	}
 }
 
+// policy notes the policy in force in the run's history, where every replay finds it again.
+func (w *Workflows) policy(ctx workflow.Context) (p Policy, err error) {
+	err = workflow.SideEffect(ctx, func(workflow.Context) any { return w.cfg.Policy }).Get(&p)
+	return p, err
+}
+
 // wait is the time between round n and the next one: what a dependency asked for, but no less than the backoff.
-func (w *Workflows) wait(n int, asked time.Duration) time.Duration {
-	d := w.cfg.RoundBackoff
+func (p Policy) wait(n int, asked time.Duration) time.Duration {
+	d := p.RoundBackoff
 	for range min(n, 30) {
-		d = min(2*d, w.cfg.MaxRoundBackoff)
+		d = min(2*d, p.MaxRoundBackoff)
 	}
 	return max(d, asked)
 }

@@ -63,10 +63,29 @@ type LLM struct {
 	BaseURL string `yaml:"base_url"`
 	// APIKey for it. Without a key and without a base URL the local one is used. Default "".
 	APIKey string `yaml:"api_key"`
-	// Model by its name there. Default "gpt-4.1-mini" for chat, "text-embedding-3-small" for embeddings.
+	// Model by its name there. Default "": a small current one of OpenAI's, which `switchyard doctor` names.
 	Model string `yaml:"model"`
-	// Dimensions asks for shorter vectors where the server can. Default 0: not asked for.
+	// MaxInputTokens is how long a prompt, or a text to embed, may be; longer content is cut, with a notice in the
+	// receipt. Default 100,000 for chat, 8,191 for embeddings.
+	MaxInputTokens int `yaml:"max_input_tokens"`
+	// MaxOutputTokens bounds an answer. Chat only. Default 8,192.
+	MaxOutputTokens int `yaml:"max_output_tokens"`
+	// ReasoningEffort is how much a reasoning model thinks: none, low, medium and so on. Chat only. Default: low for
+	// the default model, not sent for others.
+	ReasoningEffort string `yaml:"reasoning_effort"`
+	// Dimensions asks for vectors of that length, which not every server and model knows. Embeddings only. Default 0:
+	// not sent.
 	Dimensions int `yaml:"dimensions"`
+	// MaxBatch is how many texts the server takes in one call. Embeddings only. Default 2,048.
+	MaxBatch int `yaml:"max_batch"`
+	// Prices are what models cost, by name, besides those known and in place of them. Default none.
+	Prices map[string]Price `yaml:"prices"`
+}
+
+// Price is what a model costs in USD for a million tokens.
+type Price struct {
+	Input  float64 `yaml:"input"`
+	Output float64 `yaml:"output"`
 }
 
 // Local reports whether nothing is set, so that the part that needs no set-up serves.
@@ -76,9 +95,7 @@ func (l LLM) Local() bool { return l.BaseURL == "" && l.APIKey == "" }
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DevKey: "sk_dev", LogLevel: "info",
-		Temporal:  Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
-		Chat:      LLM{Model: "gpt-4.1-mini"},
-		Embedding: LLM{Model: "text-embedding-3-small"},
+		Temporal: Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
 	}
 }
 
@@ -97,7 +114,7 @@ func Load(file string, environ func(string) (string, bool)) (Config, error) {
 		}
 	}
 	c.environment(environ)
-	return c, c.validate()
+	return c, nil
 }
 
 // environment lays what is set in the environment over c. OPENAI_* serve where the specific ones are not set.
@@ -135,7 +152,8 @@ func (c *Config) environment(lookup func(string) (string, bool)) {
 	}
 }
 
-func (c *Config) validate() error {
+// Validate says what is wrong with the settings.
+func (c *Config) Validate() error {
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":
 	default:
