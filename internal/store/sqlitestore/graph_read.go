@@ -1,0 +1,171 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// A snapshot answers several queries from one state of the graph.
+type snapshot struct {
+	s  *Store
+	tx *sql.Tx
+}
+
+func (s *Store) snapshot(ctx context.Context, read func(snapshot) error) error {
+	tx, err := s.reads.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	return read(snapshot{s, tx})
+}
+
+func (r snapshot) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	stmt, err := r.s.statement(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return r.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+}
+
+// supportedNode is a node that was found, before its sources are read.
+type supportedNode struct {
+	id      string
+	support int
+}
+
+func nodeIDs(nodes []supportedNode) []string {
+	ids := make([]string, len(nodes)) // not nil: it becomes a JSON list
+	for i, n := range nodes {
+		ids[i] = n.id
+	}
+	return ids
+}
+
+// supported runs a query for ids and how many memories support each.
+func (r snapshot) supported(ctx context.Context, text string, args ...any) ([]supportedNode, error) {
+	rows, err := r.query(ctx, text, args...)
+	return collect(rows, err, func(r *sql.Rows) (n supportedNode, err error) { return n, r.Scan(&n.id, &n.support) })
+}
+
+// adjacent returns up to limit nodes, most supported first, that a relationship joins to one of the edge and that were not
+// seen yet.
+func (r snapshot) adjacent(ctx context.Context, workspace string, edge, seen []supportedNode, limit int) ([]supportedNode, error) {
+	from := jsonOf(nodeIDs(edge))
+	return r.supported(ctx, `SELECT n.id, n.support FROM (
+			SELECT to_node AS id FROM graph_relationships WHERE workspace = ? AND from_node IN (SELECT value FROM json_each(?))
+			UNION
+			SELECT from_node FROM graph_relationships WHERE workspace = ? AND to_node IN (SELECT value FROM json_each(?))
+		) AS joined CROSS JOIN graph_nodes n ON n.workspace = ? AND n.id = joined.id
+		WHERE n.id NOT IN (SELECT value FROM json_each(?)) ORDER BY n.support DESC, n.id LIMIT ?`,
+		workspace, from, workspace, from, workspace, jsonOf(nodeIDs(seen)), limit)
+}
+
+// nodes returns the nodes of the ids as their newest sources show them, in the order of the ids.
+func (r snapshot) nodes(ctx context.Context, workspace string, ids []string) ([]memory.Node, error) {
+	rows, err := r.query(ctx, `SELECT s.node, s.memory_id, s.type, s.name, s.properties
+		FROM json_each(?) AS ids CROSS JOIN graph_node_sources s ON s.workspace = ? AND s.node = ids.value
+		WHERE s.memory_id IN (SELECT memory_id FROM graph_node_sources
+			WHERE workspace = s.workspace AND node = s.node ORDER BY memory_id DESC LIMIT ?)
+		ORDER BY ids.key, s.memory_id DESC`, jsonOf(ids), workspace, store.MaxSources)
+	sources, err := collect(rows, err, func(r *sql.Rows) (s nodeSource, err error) {
+		return s, r.Scan(&s.node, &s.memoryID, &s.kind, &s.name, &s.properties)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nodesOf(sources)
+}
+
+// nodeSource is what a memory says of a node.
+type nodeSource struct{ node, memoryID, kind, name, properties string }
+
+// nodesOf makes nodes of their sources, those of a node beside each other and the newest first.
+func nodesOf(sources []nodeSource) (out []memory.Node, err error) {
+	var types, names tally
+	for _, s := range sources {
+		if len(out) == 0 || out[len(out)-1].ID != s.node {
+			out, types, names = append(out, memory.Node{ID: s.node}), tally{}, tally{}
+		}
+		n := &out[len(out)-1]
+		n.Type, n.Name = types.add(n.Type, s.kind), names.add(n.Name, s.name)
+		n.MemoryIDs = append(n.MemoryIDs, s.memoryID)
+		if n.Properties, err = addOlder(n.Properties, s.properties); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// relationships returns those between the nodes of the ids, as their newest sources show them.
+func (r snapshot) relationships(ctx context.Context, workspace string, ids []string) ([]memory.Relationship, error) {
+	list := jsonOf(ids)
+	rows, err := r.query(ctx, `SELECT s.from_node, s.type, s.to_node, s.memory_id, s.properties
+		FROM graph_relationships r CROSS JOIN graph_relationship_sources s
+			ON s.workspace = r.workspace AND s.from_node = r.from_node AND s.to_node = r.to_node AND s.type = r.type
+		WHERE r.workspace = ? AND r.from_node IN (SELECT value FROM json_each(?)) AND r.to_node IN (SELECT value FROM json_each(?))
+		AND s.memory_id IN (SELECT memory_id FROM graph_relationship_sources
+			WHERE workspace = r.workspace AND from_node = r.from_node AND to_node = r.to_node AND type = r.type ORDER BY memory_id DESC LIMIT ?)
+		ORDER BY s.from_node, s.type, s.to_node, s.memory_id DESC`, workspace, list, list, store.MaxSources)
+	sources, err := collect(rows, err, func(r *sql.Rows) (s relationshipSource, err error) {
+		return s, r.Scan(&s.From, &s.Type, &s.To, &s.memoryID, &s.properties)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return relationshipsOf(sources)
+}
+
+// relationshipSource is what a memory says of a relationship.
+type relationshipSource struct {
+	memory.Relationship
+	memoryID, properties string
+}
+
+// relationshipsOf makes relationships of their sources, those of one beside each other and the newest first.
+func relationshipsOf(sources []relationshipSource) (out []memory.Relationship, err error) {
+	for _, s := range sources {
+		if last := len(out) - 1; last < 0 || out[last].From != s.From || out[last].Type != s.Type || out[last].To != s.To {
+			out = append(out, s.Relationship)
+		}
+		r := &out[len(out)-1]
+		r.MemoryIDs = append(r.MemoryIDs, s.memoryID)
+		if r.Properties, err = addOlder(r.Properties, s.properties); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// tally counts the forms of a name.
+type tally map[string]int
+
+// add counts a form and returns the most frequent one, given which it was before; ties alphabetical.
+func (t tally) add(most, form string) string {
+	t[form]++
+	if t[form] > t[most] || t[form] == t[most] && form < most {
+		return form
+	}
+	return most
+}
+
+// addOlder adds the properties that are not there yet: newer memories come first.
+func addOlder(properties map[string]string, older string) (map[string]string, error) {
+	var more map[string]string
+	if err := json.Unmarshal([]byte(older), &more); err != nil {
+		return nil, err
+	}
+	for k, v := range more {
+		if properties == nil {
+			properties = map[string]string{}
+		}
+		if _, there := properties[k]; !there {
+			properties[k] = v
+		}
+	}
+	return properties, nil
+}
