@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -28,27 +29,61 @@ func vectorsFilters(t *testing.T, s store.Vectors) {
 			rt.Fatal(err)
 		}
 		for range 8 {
-			f := someFilter(3).Draw(rt, "filter")
-			var wanted []string
-			for i := range ms {
-				if f.Match(&ms[i]) {
-					wanted = append(wanted, ms[i].ID)
-				}
-			}
-			for _, mode := range []store.Mode{store.Vector, store.Lexical, store.Hybrid} {
-				hits, err := s.Search(t.Context(), store.VectorQuery{
-					Workspace: ws, Mode: mode, Model: model, Vector: compass(10), Text: "word", Filter: &f, Limit: 10})
-				if err != nil {
-					rt.Fatal(err)
-				}
-				got := found(hits)
-				slices.Sort(got)
-				if d := diff(wanted, got); d != "" {
-					rt.Fatalf("%s search: -want +got:\n%s", mode, d)
-				}
-			}
+			holdFilter(rt, s, ws, ms, someFilter(3).Draw(rt, "filter"))
 		}
 	})
+}
+
+// vectorsKinds compares each value with each.
+func vectorsKinds(t *testing.T, s store.Vectors) {
+	ws := newWorkspace()
+	values := []any{"", "a", "b", "1", "true", -1.0, 0.0, 1.0, 2.0, true, false}
+	ms := []memory.Memory{{ID: "none", CreatedAt: memory.At(noon)}}
+	for i, v := range values {
+		ms = append(ms, memory.Memory{ID: fmt.Sprintf("m%02d", i), CreatedAt: memory.At(noon), Metadata: memory.Metadata{"x": v}})
+	}
+	var ps []store.Point
+	for i := range ms {
+		ps = append(ps, indexed(ws, &ms[i]))
+	}
+	upsert(t, s, ps...)
+	for _, op := range []store.Op{store.Eq, store.Ne, store.Gt, store.Gte, store.Lt, store.Lte} {
+		for _, v := range values {
+			holdFilter(t, s, ws, ms, store.Filter{Op: op, Field: "metadata.x", Values: []any{v}})
+		}
+	}
+	holdFilter(t, s, ws, ms, store.Filter{Op: store.In, Field: "metadata.x", Values: values})
+	holdFilter(t, s, ws, ms, store.Filter{Op: store.Nin, Field: "metadata.x", Values: values})
+}
+
+// failer is what a *testing.T and a *rapid.T have in common here.
+type failer interface {
+	Context() context.Context
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// holdFilter checks that searches with the filter find those of the memories, all that there are, that it matches.
+func holdFilter(t failer, s store.Vectors, workspace string, ms []memory.Memory, f store.Filter) {
+	var wanted []string
+	for i := range ms {
+		if f.Match(&ms[i]) {
+			wanted = append(wanted, ms[i].ID)
+		}
+	}
+	slices.Sort(wanted)
+	for _, mode := range []store.Mode{store.Vector, store.Lexical, store.Hybrid} {
+		hits, err := s.Search(t.Context(), store.VectorQuery{
+			Workspace: workspace, Mode: mode, Model: model, Vector: compass(10), Text: "word", Filter: &f, Limit: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := found(hits)
+		slices.Sort(got)
+		if d := diff(wanted, got); d != "" {
+			t.Fatalf("%s search with %+v: -want +got:\n%s", mode, f, d)
+		}
+	}
 }
 
 // indexed is the point of a memory of one passage.

@@ -39,6 +39,7 @@ func Vectors(t *testing.T, open func(testing.TB) store.Vectors) {
 		{"OtherModelsAreRefused", vectorsMismatch},
 		{"QueriesThatMakeNoSenseAreRefused", vectorsInvalid},
 		{"AnyTextIsAQuery", vectorsAnyText},
+		{"FiltersTellKindsOfValuesApart", vectorsKinds},
 		{"FiltersDoWhatMatchDoes", vectorsFilters},
 	}.run(t, open)
 }
@@ -406,9 +407,11 @@ func vectorsApart(t *testing.T, s store.Vectors) {
 		roughly(t, "by words", []store.Hit{{MemoryID: "a", Version: 1, End: 4, Score: 1, Lexical: new(1.0)}}, find(t, s, byWords(ours, "ours theirs")))
 	}
 	check()
+	want(t, "theirs by vector", []string{"a", "b"}, found(find(t, s, byVector(theirs, 0))))
+	roughly(t, "theirs by words", []store.Hit{{MemoryID: "a", Version: 1, End: 15, Score: 1, Lexical: new(1.0)}}, find(t, s, byWords(theirs, "ours")))
 	q := byVector(theirs, 0)
 	q.Exclude = []string{"a"}
-	want(t, "theirs", []string{"b"}, found(find(t, s, q)))
+	want(t, "theirs without a", []string{"b"}, found(find(t, s, q)))
 	must(t, s.Delete(t.Context(), theirs, "a", "b"))
 	check()
 	want(t, "deleted", []string{}, found(find(t, s, byVector(theirs, 0))))
