@@ -42,6 +42,8 @@ type Parts struct {
 	Runs      store.Runs
 	Batches   store.Batches
 	BatchRuns store.BatchRuns
+	Vectors   store.Vectors
+	Graph     store.Graph
 	Realtime  Realtime // nil: this process runs no realtime track
 	Durable   Durable
 	Guard     Guard
