@@ -54,7 +54,6 @@ func nullable() map[string][]string {
 // restrict adds the rules of fields that the types do not carry.
 func restrict(all map[string]*huma.Schema) {
 	in := all["MemoryInput"].Properties
-	in["content"].MinLength = ptr(1)
 	in["content"].Pattern, in["content"].PatternDescription = `^[^\x00]*[^\x00\s][^\x00]*$`, "text that is not blank, without NUL"
 	in["external_id"].MaxLength = ptr(255)
 	for _, s := range []*huma.Schema{in["metadata"], all["MemoryChange"].Properties["metadata"]} {
@@ -132,7 +131,7 @@ func words() map[string]string {
 		"rejects": "The first hundred of what would be rejected.", "estimated_tokens": "LLM tokens that it would take.", "estimated_cost_usd": "What they would cost.", "estimated_seconds": "How long it would take.",
 		"by_status": "By status; what is not there is 0.", "usage": "What LLM calls took.", "memories": "How many memories there are.", "batches": "How many batches there are.",
 		"took": "What the whole took.", "written": "Whether it is there.", "documents": "Whether the document is stored.", "vectors": "The vector index.", "dimensions": "The length of its vectors.",
-		"erased_at": "When.", "policy": "What the operator wants.", "realtime": "The realtime track.", "durable": "The durable track.", "in_flight": "Memories at work.",
+		"erased_at": "When.", "last_used_at": "When it was last used, within some seconds; null where it never was.", "policy": "What the operator wants.", "realtime": "The realtime track.", "durable": "The durable track.", "in_flight": "Memories at work.",
 		"expected_wait_seconds": "Until one that came now would begin.", "draining": "The process is about to stop.", "from": "The node that it goes out from.", "to": "The node that it leads to.",
 		"Explanation.written": "What of it is where.", "Took.attempts": "At all steps.", "GraphWrote.nodes": "How many nodes.", "GraphWrote.relationships": "How many relationships.",
 		"RealtimeLoad.limit": "How many memories may be at work at once.", "RealtimeLoad.queued": "Memories that wait.", "Receipt.attempts": "How many there were.", "Receipt.error": "Why the latest attempt failed.",

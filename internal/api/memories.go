@@ -251,7 +251,7 @@ func (a *API) listMemories(ctx context.Context, in *listMemoriesInput) (*body[Li
 
 // MemoryChange is what to change of a memory; what is absent stays.
 type MemoryChange struct {
-	Content    *string         `json:"content,omitempty" minLength:"1"`
+	Content    *string         `json:"content,omitempty"`
 	Metadata   memory.Metadata `json:"metadata,omitempty"`
 	OccurredAt *memory.Time    `json:"occurred_at,omitempty"`
 	Track      memory.Track    `json:"track,omitempty" enum:"auto,realtime,durable"`

@@ -270,7 +270,7 @@ func fieldOf(err error) FieldProblem {
 	in, rest, _ := strings.Cut(d.Location, ".")
 	f := FieldProblem{Pointer: pointerOf(rest), Code: memory.CodeInvalid, Detail: d.Message}
 	if in != "body" {
-		f.In, f.Pointer = in, "/"+escape(rest)
+		f.In, f.Pointer = in, "/"+index.ReplaceAllString(escape(rest), "/$1")
 	}
 	if m := missing.FindStringSubmatch(d.Message); m != nil {
 		f.Pointer, f.Detail = f.Pointer+"/"+escape(m[1]), "is required"

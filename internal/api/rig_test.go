@@ -102,6 +102,11 @@ func hooks(tb testing.TB, s *sqlitestore.Store, g *webhooks.Guard) *webhooks.End
 
 func (r *rig) addKeys(tb testing.TB) {
 	tb.Helper()
+	for _, ws := range []string{workspace, elsewhere} {
+		if err := r.store.Workspaces().Save(tb.Context(), store.Workspace{ID: ws, Name: "of " + ws, CreatedAt: memory.Now()}); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	for secret, k := range map[string]store.Key{
 		adminKey:    {Workspace: workspace, Scopes: []store.Scope{store.ScopeAdmin}},
 		writeKey:    {Workspace: workspace, Scopes: []store.Scope{store.ScopeWrite}},
