@@ -20,15 +20,15 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// api plays the server: each call, such as "GET /v1/batches/bat_1", has its answers in order, the last one for ever.
-type api struct {
+// playedAPI plays the server: each call, such as "GET /v1/batches/bat_1", has its answers in order, the last one for ever.
+type playedAPI struct {
 	answers map[string][]string // a status above 299 stands before the body: "404 {…}"
 
 	mu   sync.Mutex
 	seen []string
 }
 
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,8 +96,8 @@ const (
 	 {"memory":` + queued + `,"score":0.5,"scores":{"vector":0.5},"passage":"Toto\u001b[2J barked."}],"graph":{"nodes":[],"relationships":[]}}`
 )
 
-// batch is a state of bat_1: status, then total, queued, processing, completed, failed, rejected.
-func batch(status string, n ...int) string {
+// batchState is a state of bat_1: status, then total, queued, processing, completed, failed, rejected.
+func batchState(status string, n ...int) string {
 	eta, end := "null", `"2026-01-02T03:01:30.000Z"`
 	if n[1]+n[2] > 0 {
 		eta, end = "84", "null"
@@ -111,8 +111,8 @@ func batch(status string, n ...int) string {
 // play is the batch that most cases watch.
 func play(end string) map[string][]string {
 	return map[string][]string{
-		"POST /v1/batches?name=oz.ndjson": {"202 " + batch("queued", 100, 98, 0, 0, 0, 2)},
-		"GET /v1/batches/bat_1":           {batch("queued", 100, 98, 0, 0, 0, 2), batch("processing", 100, 40, 10, 48, 0, 2), batch("processing", 100, 10, 10, 75, 3, 2), end},
+		"POST /v1/batches?name=oz.ndjson": {"202 " + batchState("queued", 100, 98, 0, 0, 0, 2)},
+		"GET /v1/batches/bat_1":           {batchState("queued", 100, 98, 0, 0, 0, 2), batchState("processing", 100, 40, 10, 48, 0, 2), batchState("processing", 100, 10, 10, 75, 3, 2), end},
 	}
 }
 
@@ -158,42 +158,42 @@ func TestCommands(t *testing.T) {
 		{name: "memory-search-nothing", args: list("memory", "search", "x"), api: map[string][]string{"POST /v1/memories/search": {`{"items":[]}`}}},
 		{name: "memory-delete", args: list("memory", "delete", "mem_1", "mem_2"), api: map[string][]string{"DELETE /v1/memories/mem_1": {"202 {}"}, "DELETE /v1/memories/mem_2": {"202 {}"}}},
 		{name: "batch-submit", args: list("batch", "submit", oz), api: play("")},
-		{name: "batch-submit-watch", args: list("batch", "submit", oz, "--watch"), api: play(batch("completed", 100, 0, 0, 100, 0, 0))},
-		{name: "batch-submit-watch-bar", live: true, args: list("batch", "submit", oz, "--watch"), api: play(batch("completed_with_errors", 100, 0, 0, 95, 3, 2))},
-		{name: "batch-submit-watch-json", args: list("batch", "submit", oz, "--watch", "--json"), api: play(batch("completed_with_errors", 100, 0, 0, 95, 3, 2))},
-		{name: "batch-submit-watch-failed", args: list("batch", "submit", oz, "-w"), api: play(batch("failed", 100, 0, 0, 0, 98, 2))},
+		{name: "batch-submit-watch", args: list("batch", "submit", oz, "--watch"), api: play(batchState("completed", 100, 0, 0, 100, 0, 0))},
+		{name: "batch-submit-watch-bar", live: true, args: list("batch", "submit", oz, "--watch"), api: play(batchState("completed_with_errors", 100, 0, 0, 95, 3, 2))},
+		{name: "batch-submit-watch-json", args: list("batch", "submit", oz, "--watch", "--json"), api: play(batchState("completed_with_errors", 100, 0, 0, 95, 3, 2))},
+		{name: "batch-submit-watch-failed", args: list("batch", "submit", oz, "-w"), api: play(batchState("failed", 100, 0, 0, 0, 98, 2))},
 		{
 			name: "batch-submit-stdin", stdin: "{\"content\":\"a\"}\n", args: list("batch", "submit", "-", "--name", "n", "--priority", "normal", "--webhook-url", "https://x.test"),
-			api: map[string][]string{"POST /v1/batches?name=n&priority=normal&webhook_url=https%3A%2F%2Fx.test": {batch("queued", 1, 1, 0, 0, 0, 0)}},
+			api: map[string][]string{"POST /v1/batches?name=n&priority=normal&webhook_url=https%3A%2F%2Fx.test": {batchState("queued", 1, 1, 0, 0, 0, 0)}},
 		},
 		{
 			name: "batch-submit-json", args: list("batch", "submit", file(t, "a.json", `[{"content": "a"}, {"content": 5}]`)),
-			api: map[string][]string{"POST /v1/batches?name=a.json": {batch("queued", 2, 1, 0, 0, 0, 1)}},
+			api: map[string][]string{"POST /v1/batches?name=a.json": {batchState("queued", 2, 1, 0, 0, 0, 1)}},
 		},
 		{
 			name: "batch-submit-json-object", args: list("batch", "submit", file(t, "b.json", `{"memories": [{"content": "a"}]}`)),
-			api: map[string][]string{"POST /v1/batches?name=b.json": {batch("queued", 1, 1, 0, 0, 0, 0)}},
+			api: map[string][]string{"POST /v1/batches?name=b.json": {batchState("queued", 1, 1, 0, 0, 0, 0)}},
 		},
 		{name: "batch-submit-not-json", args: list("batch", "submit", file(t, "c.json", "{}\n{}\n"))},
 		{
 			name: "batch-submit-csv-gz", args: list("batch", "submit", file(t, "d.csv.gz", "(compressed)")),
-			api: map[string][]string{"POST /v1/batches?name=d.csv.gz": {batch("queued", 1, 1, 0, 0, 0, 0)}},
+			api: map[string][]string{"POST /v1/batches?name=d.csv.gz": {batchState("queued", 1, 1, 0, 0, 0, 0)}},
 		},
 		{name: "batch-submit-dry-run", args: list("batch", "submit", oz, "--dry-run"), api: map[string][]string{"POST /v1/batches?dry_run=true&name=oz.ndjson": {
 			`{"total":3,"valid":2,"rejected":1,"duplicates":1,"rejects":[{"index":1,"line":2,"status":"rejected","pointer":"/content","error":{"code":"invalid","detail":"must not be empty"}}],
 			"estimated_tokens":3000,"estimated_cost_usd":0.0006,"estimated_seconds":1}`,
 		}}},
 		{name: "batch-submit-missing-file", args: list("batch", "submit", "nowhere.ndjson")},
-		{name: "batch-get", args: list("batch", "get", "bat_1"), api: map[string][]string{"GET /v1/batches/bat_1": {batch("processing", 100, 40, 10, 48, 0, 2)}}},
-		{name: "batch-get-watch", args: list("batch", "get", "bat_1", "--watch"), api: map[string][]string{"GET /v1/batches/bat_1": {batch("cancelled", 1, 0, 0, 1, 0, 0)}}},
-		{name: "batch-list", args: list("batch", "list"), api: map[string][]string{"GET /v1/batches": {`{"items":[` + batch("processing", 100, 40, 10, 48, 0, 2) + `]}`}}},
+		{name: "batch-get", args: list("batch", "get", "bat_1"), api: map[string][]string{"GET /v1/batches/bat_1": {batchState("processing", 100, 40, 10, 48, 0, 2)}}},
+		{name: "batch-get-watch", args: list("batch", "get", "bat_1", "--watch"), api: map[string][]string{"GET /v1/batches/bat_1": {batchState("cancelled", 1, 0, 0, 1, 0, 0)}}},
+		{name: "batch-list", args: list("batch", "list"), api: map[string][]string{"GET /v1/batches": {`{"items":[` + batchState("processing", 100, 40, 10, 48, 0, 2) + `]}`}}},
 		{name: "batch-items", args: list("batch", "items", "bat_1", "--status", "failed,rejected"), api: map[string][]string{"GET /v1/batches/bat_1/items?limit=500&status=failed&status=rejected": {
 			`{"items":[{"index":0,"line":1,"memory_id":"mem_3","status":"failed","error":{"code":"timeout","detail":"too slow","step":"generate_schema"}},
 			{"index":6,"line":7,"status":"rejected","pointer":"/content","error":{"code":"invalid","detail":"must not be empty"}}]}`,
 		}}},
-		{name: "batch-pause", args: list("batch", "pause", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/pause": {batch("paused", 100, 50, 0, 50, 0, 0)}}},
-		{name: "batch-resume", args: list("batch", "resume", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/resume": {batch("processing", 100, 50, 0, 50, 0, 0)}}},
-		{name: "batch-cancel-undo", args: list("batch", "cancel", "bat_1", "--undo"), api: map[string][]string{"POST /v1/batches/bat_1/cancel?undo=true": {batch("cancelled", 100, 0, 0, 100, 0, 0)}}},
+		{name: "batch-pause", args: list("batch", "pause", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/pause": {batchState("paused", 100, 50, 0, 50, 0, 0)}}},
+		{name: "batch-resume", args: list("batch", "resume", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/resume": {batchState("processing", 100, 50, 0, 50, 0, 0)}}},
+		{name: "batch-cancel-undo", args: list("batch", "cancel", "bat_1", "--undo"), api: map[string][]string{"POST /v1/batches/bat_1/cancel?undo=true": {batchState("cancelled", 100, 0, 0, 100, 0, 0)}}},
 		{name: "batch-retry", args: list("batch", "retry", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/retry": {
 			`409 {"title":"Not possible in the present state","code":"conflict","detail":"the batch is not over","request_id":"req_8"}`,
 		}}},
@@ -206,7 +206,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			a := &api{answers: row.api}
+			a := &playedAPI{answers: row.api}
 			server := httptest.NewServer(a)
 			defer server.Close()
 			sh := newShell(row.stdin, with(row.env, "SWITCHYARD_URL", server.URL))
@@ -302,7 +302,7 @@ func TestWatchingCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, batch("processing", 100, 40, 10, 48, 0, 2))
+		fmt.Fprint(w, batchState("processing", 100, 40, 10, 48, 0, 2))
 		cancel()
 	}))
 	defer server.Close()

@@ -22,6 +22,9 @@ relation. A single memory is done while someone waits; a batch finishes through 
 	root.SetErr(t.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse(cmd, err) })
 	root.AddCommand(
+		newDevCommand(t),
+		newServeCommand(),
+		newWorkerCommand(),
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),

@@ -111,7 +111,7 @@ func TestWebhookListen(t *testing.T) {
 
 	t.Run("AsksTheServerForTheSecret", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewServer(&api{answers: map[string][]string{"GET /v1/workspace/webhook-secret": {`{"secret":"` + testSecret + `"}`}}})
+		server := httptest.NewServer(&playedAPI{answers: map[string][]string{"GET /v1/workspace/webhook-secret": {`{"secret":"` + testSecret + `"}`}}})
 		defer server.Close()
 		address, end := listenWith(t, map[string]string{"SWITCHYARD_URL": server.URL})
 		if code := deliver(t, address, "evt_1", event, testSecret); code != http.StatusNoContent {
@@ -122,7 +122,7 @@ func TestWebhookListen(t *testing.T) {
 
 	t.Run("SaysWhatToDoWithoutASecret", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewServer(&api{answers: map[string][]string{"GET /v1/workspace/webhook-secret": {`403 {"code":"forbidden","title":"Not allowed for this key"}`}}})
+		server := httptest.NewServer(&playedAPI{answers: map[string][]string{"GET /v1/workspace/webhook-secret": {`403 {"code":"forbidden","title":"Not allowed for this key"}`}}})
 		defer server.Close()
 		sh := newShell("", map[string]string{"SWITCHYARD_URL": server.URL})
 		code := sh.report(run(t.Context(), sh.console, list("webhook", "listen")))
