@@ -66,9 +66,9 @@ func (a *API) listNeighbours(ctx context.Context, in *neighboursInput) (*body[me
 
 // Schema is the workspace's own node and relationship types.
 type Schema struct {
-	Mode          string       `json:"mode,omitempty" enum:"strict,open" default:"open"`
-	Nodes         []SchemaType `json:"nodes,omitempty" maxItems:"200"`
-	Relationships []SchemaType `json:"relationships,omitempty" maxItems:"200"`
+	Mode          string       `json:"mode" required:"false" enum:"strict,open" default:"open"`
+	Nodes         []SchemaType `json:"nodes" required:"false" maxItems:"200"`
+	Relationships []SchemaType `json:"relationships" required:"false" maxItems:"200"`
 }
 
 // SchemaType is a node or relationship type.

@@ -127,7 +127,7 @@ func (a *API) settle(ctx huma.Context, r store.Request, answer *store.Answer, bo
 	var err error
 	switch {
 	case answer == nil || answer.Status >= http.StatusInternalServerError: // it may have had its effect
-		err = a.parts.Requests.Extend(c, r.Workspace, r.Key, time.Now())
+		err = a.parts.Requests.Extend(c, r.Workspace, r.Key, time.Unix(0, 0)) // by any clock
 	case answer.Status >= http.StatusMultipleChoices:
 		err = a.parts.Requests.Abandon(c, r.Workspace, r.Key)
 	default:
