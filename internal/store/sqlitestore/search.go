@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -21,8 +22,8 @@ func (v vectors) search(ctx context.Context, q store.VectorQuery) ([]store.Hit, 
 	if err := v.searchable(ctx, q); err != nil {
 		return nil, err
 	}
-	in, err := v.within(ctx, q)
-	if err != nil || in.empty {
+	in, ok, err := v.within(ctx, q)
+	if err != nil || !ok {
 		return nil, err
 	}
 	switch q.Mode {
@@ -63,39 +64,54 @@ func (v vectors) searchable(ctx context.Context, q store.VectorQuery) error {
 	return sameModel(stored, q.Model)
 }
 
-// A region is what of the store a query is about: the ids of its workspace, and conditions on the column memory.
+// A region is what of the store a query is about: a range of ids, which is a workspace, and of these the memories that two
+// queries for ids name.
 type region struct {
-	empty  bool // the workspace has nothing
-	lo, hi int64
-	where  string
-	args   []any
-	varies bool // where is not one of a few texts
+	lo, hi  int64
+	only    *subquery // nil: all
+	without *subquery // nil: none
 }
 
-func (v vectors) within(ctx context.Context, q store.VectorQuery) (region, error) {
+type subquery struct {
+	text string
+	args []any
+}
+
+// narrow returns the conditions that keep a query in the region, each a format that has the subquery in place of %s, and
+// the parameters that belong to them.
+func (in region) narrow(only, without string) (text string, args []any) {
+	if in.only != nil {
+		text, args = strings.Replace(only, "%s", in.only.text, 1), in.only.args
+	}
+	if in.without != nil {
+		text += strings.Replace(without, "%s", in.without.text, 1)
+		args = slices.Concat(args, in.without.args)
+	}
+	return text, args
+}
+
+// within returns the region of a query, and false where the workspace has nothing.
+func (v vectors) within(ctx context.Context, q store.VectorQuery) (in region, ok bool, err error) {
 	var ws int64
-	err := v.s.queryRow(ctx, "SELECT number FROM search_workspaces WHERE workspace = ?", q.Workspace).Scan(&ws)
+	err = v.s.queryRow(ctx, "SELECT number FROM search_workspaces WHERE workspace = ?", q.Workspace).Scan(&ws)
 	if errors.Is(err, sql.ErrNoRows) {
-		return region{empty: true}, nil
+		return region{}, false, nil
 	}
 	if err != nil {
-		return region{}, err
+		return region{}, false, err
 	}
-	in := region{varies: q.Filter != nil}
 	in.lo, in.hi = idRange(ws)
 	if q.Filter != nil {
 		condition, args, err := filterSQL(*q.Filter, ws)
 		if err != nil {
-			return region{}, err
+			return region{}, false, err
 		}
-		in.where = " AND memory IN (SELECT m.id FROM search_memories m WHERE m.id BETWEEN ? AND ? AND " + condition + ")"
-		in.args = append([]any{in.lo, in.hi}, args...)
+		in.only = &subquery{"SELECT m.id FROM search_memories m WHERE m.id BETWEEN ? AND ? AND " + condition, append([]any{in.lo, in.hi}, args...)}
 	}
 	if len(q.Exclude) > 0 {
-		in.where += " AND memory NOT IN (SELECT id FROM search_memories WHERE workspace = ? AND memory_id IN (SELECT value FROM json_each(?)))"
-		in.args = append(in.args, ws, jsonOf(q.Exclude))
+		in.without = &subquery{"SELECT id FROM search_memories WHERE workspace = ? AND memory_id IN (SELECT value FROM json_each(?))", []any{ws, jsonOf(q.Exclude)}}
 	}
-	return in, nil
+	return in, true, nil
 }
 
 // nearest returns the best want memories by vector.
@@ -104,11 +120,12 @@ func (v vectors) nearest(ctx context.Context, in region, vector []float32, want 
 	if unit == nil {
 		return nil, nil
 	}
+	where, more := in.narrow(" AND memory IN (%s)", " AND memory NOT IN (%s)")
 	text := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, p.distance
 		FROM (SELECT memory, passage, starts, ends, vec_distance_l2(vector, ?) AS distance FROM search_points
-			WHERE id BETWEEN ? AND ? AND vector IS NOT NULL` + in.where + ` ORDER BY distance LIMIT ?) p
+			WHERE id BETWEEN ? AND ? AND vector IS NOT NULL` + where + ` ORDER BY distance LIMIT ?) p
 		JOIN search_memories m ON m.id = p.memory`
-	args := append([]any{unit, in.lo, in.hi}, in.args...)
+	args := append([]any{unit, in.lo, in.hi}, more...)
 	hits, err := best(want, func(limit int) ([]passage, error) {
 		return v.passages(ctx, in, text, append(slices.Clone(args), limit))
 	}, func(p *passage) { p.Score = 1 - p.rank*p.rank/2 }) // on vectors of length 1, that is the cosine
@@ -125,16 +142,15 @@ func (v vectors) matching(ctx context.Context, in region, text string, want int)
 	if match == "" {
 		return nil, nil
 	}
-	where := ""
-	if in.where != "" { // the + keeps SQLite from asking the full text anew for each point
-		where = " AND +rowid IN (SELECT id FROM search_points WHERE TRUE" + in.where + ")"
-	}
+	where, more := in.narrow( // the + keeps SQLite from asking the full text anew for each point
+		" AND +rowid IN (SELECT id FROM search_points WHERE memory IN (%s))",
+		" AND +rowid NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
 	query := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, w.score
 		FROM (SELECT rowid AS id, bm25(search_words) AS score FROM search_words
 			WHERE search_words MATCH ? AND rowid BETWEEN ? AND ?` + where + ` ORDER BY score LIMIT ?) w
 		JOIN search_points p ON p.id = w.id
 		JOIN search_memories m ON m.id = p.memory`
-	args := append([]any{match, in.lo, in.hi}, in.args...)
+	args := append([]any{match, in.lo, in.hi}, more...)
 	hits, err := best(want, func(limit int) ([]passage, error) {
 		return v.passages(ctx, in, query, append(slices.Clone(args), limit))
 	}, func(p *passage) { p.Score = -p.rank }) // bm25() is the lower, the better
@@ -154,7 +170,7 @@ type passage struct {
 
 func (v vectors) passages(ctx context.Context, in region, text string, args []any) ([]passage, error) {
 	query := v.s.query
-	if in.varies {
+	if in.only != nil { // there are as many texts as filters: not to be kept
 		query = v.s.reads.QueryContext
 	}
 	rows, err := query(ctx, text, args...)

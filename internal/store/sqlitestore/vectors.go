@@ -1,12 +1,10 @@
 package sqlitestore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"math"
-	"slices"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -33,16 +31,12 @@ func (v vectors) Upsert(ctx context.Context, m store.Model, points []store.Point
 			return err
 		}
 	}
+	memories := latest(points)
 	return v.s.write(ctx, func(t *tx) error {
 		if err := settle(t, m); err != nil {
 			return err
 		}
-		for _, ps := range byMemory(points) {
-			if err := index(t, ps); err != nil {
-				return err
-			}
-		}
-		return nil
+		return index(t, memories)
 	})
 }
 
@@ -80,64 +74,49 @@ func sameModel(stored, m store.Model) error {
 		stored.ID, stored.Dimensions, m.ID, m.Dimensions)
 }
 
-// byMemory groups points by version of a memory; earlier versions come first.
-func byMemory(points []store.Point) [][]store.Point {
-	var order []memory.Ref
-	groups := map[memory.Ref][]store.Point{}
+// latest groups points by memory and drops those of all versions but the latest.
+func latest(points []store.Point) [][]store.Point {
+	place := map[[2]string]int{}
+	var out [][]store.Point
 	for _, p := range points {
-		ref := memory.Ref{Workspace: p.Workspace, ID: p.MemoryID, Version: p.Version}
-		if groups[ref] == nil {
-			order = append(order, ref)
+		key := [2]string{p.Workspace, p.MemoryID}
+		i, ok := place[key]
+		switch {
+		case !ok:
+			place[key] = len(out)
+			out = append(out, []store.Point{p})
+		case p.Version > out[i][0].Version:
+			out[i] = []store.Point{p}
+		case p.Version == out[i][0].Version:
+			out[i] = append(out[i], p)
 		}
-		groups[ref] = append(groups[ref], p)
-	}
-	slices.SortStableFunc(order, func(a, b memory.Ref) int { return cmp.Compare(a.Version, b.Version) })
-	out := make([][]store.Point, len(order))
-	for i, ref := range order {
-		out[i] = groups[ref]
 	}
 	return out
 }
 
-// index puts the points of a memory in place of those that it has, unless those are of a later version.
-func index(t *tx, points []store.Point) error {
-	p := points[0]
-	ws, err := workspaceNumber(t, p.Workspace)
+// index puts the points of memories in place of those that are there, unless those are of a later version. It first
+// clears the places and then fills them: the full text writes what it has gathered whenever something else comes between.
+func index(t *tx, memories [][]store.Point) error {
+	ids, err := allot(t, memories)
 	if err != nil {
 		return err
 	}
-	var id int64
-	var version int
-	err = t.queryRow("SELECT id, version FROM search_memories WHERE workspace = ? AND memory_id = ?", ws, p.MemoryID).Scan(&id, &version)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		id, err = nextID(t, ws)
-	case err == nil && version > p.Version:
-		return nil
-	case err == nil:
-		err = unindex(t, id)
+	places := make([]place, 0, len(memories))
+	for _, points := range memories {
+		p, ok, err := makePlace(t, ids[points[0].Workspace], points)
+		if err != nil {
+			return err
+		}
+		if ok {
+			places = append(places, p)
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if err := insertMemory(t, ws, id, p); err != nil {
-		return err
-	}
-	for _, p := range points {
-		if err := insertPoint(t, ws, id, p); err != nil {
+	for _, p := range places {
+		if err := p.fill(t); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// workspaceNumber returns the number of a workspace, which it gets at its first memory.
-func workspaceNumber(t *tx, workspace string) (int64, error) {
-	if _, err := t.exec("INSERT INTO search_workspaces (workspace, last) VALUES (?, 0) ON CONFLICT DO NOTHING", workspace); err != nil {
-		return 0, err
-	}
-	var n int64
-	return n, t.queryRow("SELECT number FROM search_workspaces WHERE workspace = ?", workspace).Scan(&n)
 }
 
 // workspaceBits is how far the workspace's number is shifted in ids.
@@ -146,10 +125,69 @@ const workspaceBits = 40
 // idRange returns the least and the greatest id of a workspace.
 func idRange(ws int64) (lo, hi int64) { return ws << workspaceBits, (ws+1)<<workspaceBits - 1 }
 
-func nextID(t *tx, ws int64) (int64, error) {
-	var n int64
-	err := t.queryRow("UPDATE search_workspaces SET last = last + 1 WHERE number = ? RETURNING last", ws).Scan(&n)
-	return ws<<workspaceBits + n, err
+// idSource gives new ids of a workspace.
+type idSource struct{ ws, last int64 }
+
+func (s *idSource) next() int64 {
+	s.last++
+	return s.ws<<workspaceBits + s.last
+}
+
+// allot gives each workspace, which gets its number at its first memory, as many ids as its memories may need.
+func allot(t *tx, memories [][]store.Point) (map[string]*idSource, error) {
+	need := map[string]int64{}
+	for _, points := range memories {
+		need[points[0].Workspace] += int64(len(points)) + 1
+	}
+	out := map[string]*idSource{}
+	for workspace, n := range need {
+		_, err := t.exec("INSERT INTO search_workspaces (workspace, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = last + excluded.last", workspace, n)
+		if err != nil {
+			return nil, err
+		}
+		var s idSource
+		if err := t.queryRow("SELECT number, last FROM search_workspaces WHERE workspace = ?", workspace).Scan(&s.ws, &s.last); err != nil {
+			return nil, err
+		}
+		s.last -= n
+		out[workspace] = &s
+	}
+	return out, nil
+}
+
+// A place is where the points of a memory go.
+type place struct {
+	ids    *idSource
+	memory int64 // id in search_memories
+	points []store.Point
+}
+
+// makePlace clears what is there of the memory; false where that is of a later version.
+func makePlace(t *tx, ids *idSource, points []store.Point) (place, bool, error) {
+	p := place{ids: ids, points: points}
+	var version int
+	err := t.queryRow("SELECT id, version FROM search_memories WHERE workspace = ? AND memory_id = ?", ids.ws, points[0].MemoryID).
+		Scan(&p.memory, &version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		p.memory = ids.next()
+		return p, true, nil
+	case err != nil || version > points[0].Version:
+		return place{}, false, err
+	}
+	return p, true, unindex(t, p.memory)
+}
+
+func (p place) fill(t *tx) error {
+	if err := insertMemory(t, p.ids.ws, p.memory, p.points[0]); err != nil {
+		return err
+	}
+	for _, point := range p.points {
+		if err := insertPoint(t, p.ids.next(), p.memory, point); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func insertMemory(t *tx, ws, id int64, p store.Point) error {
@@ -175,16 +213,12 @@ func insertMemory(t *tx, ws, id int64, p store.Point) error {
 	return nil
 }
 
-func insertPoint(t *tx, ws, id int64, p store.Point) error {
-	n, err := nextID(t, ws)
+func insertPoint(t *tx, id, memoryID int64, p store.Point) error {
+	_, err := t.exec("INSERT INTO search_points VALUES (?, ?, ?, ?, ?, ?)", id, memoryID, p.Passage, p.Start, p.End, direction(p.Vector))
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO search_points VALUES (?, ?, ?, ?, ?, ?)", n, id, p.Passage, p.Start, p.End, direction(p.Vector))
-	if err != nil {
-		return err
-	}
-	_, err = t.exec("INSERT INTO search_words (rowid, text) VALUES (?, ?)", n, p.Text)
+	_, err = t.exec("INSERT INTO search_words (rowid, text) VALUES (?, ?)", id, p.Text)
 	return err
 }
 
