@@ -197,6 +197,8 @@ func (d deliveries) Due(ctx context.Context, now time.Time, limit int) ([]store.
 	return out, wrap(err)
 }
 
+const oldestPending = "SELECT min(created_at) FROM deliveries WHERE status = 'pending'"
+
 // Stats implements [store.Deliveries].
 func (d deliveries) Stats(ctx context.Context) (map[store.DeliveryStatus]int, time.Time, error) {
 	rows, err := d.s.query(ctx, "SELECT status, n FROM delivery_counts WHERE n > 0")
@@ -212,14 +214,15 @@ func (d deliveries) Stats(ctx context.Context) (map[store.DeliveryStatus]int, ti
 		return nil, time.Time{}, wrap(err)
 	}
 	var oldest sql.NullInt64
-	if err := d.s.queryRow(ctx, "SELECT min(created_at) FROM deliveries WHERE status = 'pending'").Scan(&oldest); err != nil || !oldest.Valid {
+	if err := d.s.queryRow(ctx, oldestPending).Scan(&oldest); err != nil || !oldest.Valid {
 		return counts, time.Time{}, wrap(err)
 	}
 	return counts, time.UnixMilli(oldest.Int64).UTC(), nil
 }
 
+const sweepDeliveries = "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE status <> 'pending' AND created_at < ? LIMIT ?)"
+
 // Sweep implements [store.Deliveries].
 func (d deliveries) Sweep(ctx context.Context, before time.Time) (int, error) {
-	return d.s.sweep(ctx, `DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries
-		WHERE status IN ('delivered', 'failed', 'held') AND created_at < ? LIMIT ?)`, msOf(before))
+	return d.s.sweep(ctx, sweepDeliveries, msOf(before))
 }

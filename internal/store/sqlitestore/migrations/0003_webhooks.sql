@@ -38,7 +38,8 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_listed    ON deliveries (workspace, created_at, id);
 CREATE INDEX deliveries_endpoints ON deliveries (workspace, endpoint_id, created_at, id);
 CREATE INDEX deliveries_due       ON deliveries (lease_until, id) WHERE status = 'pending';
-CREATE INDEX deliveries_aged      ON deliveries (status, created_at);
+CREATE INDEX deliveries_waiting   ON deliveries (created_at) WHERE status = 'pending';
+CREATE INDEX deliveries_over      ON deliveries (created_at) WHERE status <> 'pending';
 
 -- Bodies never change, and lists do without them.
 CREATE TABLE delivery_bodies (

@@ -72,7 +72,7 @@ CREATE TABLE graph_nodes (
 ) WITHOUT ROWID;
 CREATE INDEX graph_nodes_listed ON graph_nodes (workspace, support DESC, id);
 CREATE INDEX graph_nodes_typed  ON graph_nodes (workspace, type, support DESC, id);
-CREATE INDEX graph_nodes_named  ON graph_nodes (workspace, name);
+CREATE INDEX graph_nodes_named  ON graph_nodes (workspace, name, support DESC, id);
 
 CREATE TABLE graph_node_sources (
   workspace  TEXT NOT NULL,
