@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -201,8 +200,7 @@ func TestHalfAnAnswerIsCut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, options{change: func(p *api.Parts) { p.Batches = &halfItems{Batches: p.Batches} }})
 	ours := r.fill(t, workspace)
-	srv := httptest.NewServer(r)
-	defer srv.Close()
+	srv := listen(t, r)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+ours.put("/v1/batches/{id}/items"), nil)
 	if err != nil {
 		t.Fatal(err)
