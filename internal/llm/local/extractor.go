@@ -102,8 +102,8 @@ func (e *Extractor) read(content string) *reading {
 		taken[i] = slices.Concat(names[i], dates[i])
 	}
 	terms := e.lexicon.terms(r.sentences, taken)
-	r.entities, r.dates = rank(unified(names), maxEntities), rank(dates, maxDates)
-	r.concepts = rank(terms, min(maxConcepts, maxNodes-len(r.entities)-len(r.dates)))
+	r.entities, r.dates = rank(unified(names), maxEntities, frequent), rank(dates, maxDates, frequent)
+	r.concepts = rank(terms, min(maxConcepts, maxNodes-len(r.entities)-len(r.dates)), telling)
 	for i := range r.sentences {
 		r.mentions = append(r.mentions, slices.Concat(names[i], dates[i], terms[i]))
 	}
@@ -118,7 +118,7 @@ func speaker(s sentence) []mention {
 	}
 	out := []mention{{Entity, s.speaker, 0, 0}}
 	for i, t := range s.tokens {
-		if t.lower == "i" || strings.HasPrefix(t.lower, "i'") {
+		if t.text == "I" {
 			out = append(out, mention{Entity, s.speaker, i, i + 1})
 		}
 	}

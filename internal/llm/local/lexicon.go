@@ -100,7 +100,7 @@ func vowel(c byte) bool { return strings.IndexByte("aeiou", c) >= 0 }
 
 // verb reports whether a word in lower case can be a verb that says something: no auxiliary.
 func (l *lexicon) verb(w string) bool {
-	if l.little.has(w) {
+	if l.little.has(w) || l.gerunds.has(w) {
 		return false
 	}
 	return l.verbs.has(w) || regularPast(w) && !l.qualities.has(w) && !l.given.has(w)
@@ -113,11 +113,41 @@ func regularPast(w string) bool {
 
 // ordinary reports whether a capitalised word at the start of a sentence is an ordinary one rather than a name.
 func (l *lexicon) ordinary(w string) bool {
-	if l.given.has(w) {
-		return false
+	if head, _, ok := strings.Cut(w, "-"); ok && l.listed(head) {
+		return true
 	}
-	return l.little.has(w) || l.verbs.has(w) || l.qualities.has(w) || l.vague.has(w) || l.common.has(w) || l.gerunds.has(w) ||
-		l.calendar(w) || regularPast(w) || strings.HasSuffix(w, "ly") && len(w) > 4 || strings.HasSuffix(w, "ing") && len(w) > 5
+	return l.listed(w) || l.listed(strings.TrimSuffix(w, "s")) || !l.given.has(w) && (regularPast(w) || ending(w))
+}
+
+// listed reports whether a word is in one of the lists of ordinary words.
+func (l *lexicon) listed(w string) bool {
+	for _, s := range []set{l.little, l.verbs, l.qualities, l.vague, l.common, l.gerunds} {
+		if s.has(w) {
+			return true
+		}
+	}
+	return l.calendar(w)
+}
+
+// ending reports whether a word ends like adverbs, participles and abstract nouns do, and names seldom.
+func ending(w string) bool {
+	for _, end := range []string{"ly", "ing", "ings", "ness", "tion", "tions", "sion", "ment", "ments", "ity", "ship", "ence", "ance"} {
+		if strings.HasSuffix(w, end) && len(w) > len(end)+2 {
+			return true
+		}
+	}
+	return quality(w)
+}
+
+// quality reports whether a word ends like an adjective.
+func quality(w string) bool {
+	for _, end := range []string{"ful", "less", "ous", "able", "ible", "ive"} {
+		if strings.HasSuffix(w, end) && len(w) > len(end)+2 {
+			return !strings.Contains(" table cable fable gable stable vegetable constable arrive detective native narrative relative initiative "+
+				"archive motive olive perspective objective executive alternative incentive handful oblique ", " "+w+" ")
+		}
+	}
+	return false
 }
 
 // calendar reports whether a word names a month or a day of the week.

@@ -28,7 +28,7 @@ func (l *lexicon) weigh(text []sentence) evidence {
 			switch {
 			case !t.upper:
 				e.lower.add(t.lower)
-			case !t.opens && !loud:
+			case !t.opens && !loud && !t.loud():
 				e.upper.add(t.lower)
 			}
 		}
@@ -116,8 +116,10 @@ func (e evidence) begins(ts []token, i, to int, loud bool) bool {
 	switch {
 	case e.lexicon.little.has(t.lower) && !e.lexicon.titles.has(t.lower):
 		return false
-	case e.lexicon.calendar(t.lower) && !(e.lexicon.given.has(t.lower) && e.upper.has(t.lower) && i+1 < to):
+	case e.lexicon.calendar(t.lower), strings.HasSuffix(t.lower, "n't"), numeral(t.text):
 		return false
+	case t.loud() && (e.lexicon.ordinary(t.lower) || utf8.RuneCountInString(t.text) > 6) && !e.upper.has(t.lower):
+		return false // one word is stressed
 	case acronym(t) && !loud:
 		return true
 	case t.opens || loud: // the capital means nothing
@@ -126,16 +128,15 @@ func (e evidence) begins(ts []token, i, to int, loud bool) bool {
 	return true
 }
 
-// single reports whether a word can be a name by itself.
+// single reports whether a word can be a name by itself. "Q3" is none.
 func (e evidence) single(t token) bool {
-	return utf8.RuneCountInString(t.text) > 1 && unicode.IsLetter(firstRune(t.text)) &&
+	n := utf8.RuneCountInString(t.text)
+	return n > 1 && (n > 3 || !strings.ContainsFunc(t.text, unicode.IsDigit)) &&
 		(!e.lexicon.titles.has(t.lower) || e.lexicon.given.has(t.lower)) && !e.lexicon.vague.has(t.lower)
 }
 
-func firstRune(s string) rune {
-	r, _ := utf8.DecodeRuneInString(s)
-	return r
-}
+// numeral reports whether a word is a Roman number of at least two letters, as in headings.
+func numeral(w string) bool { return len(w) > 1 && strings.Trim(w, "IVXLC") == "" }
 
 // acronym reports whether a word is two to six capitals.
 func acronym(t token) bool {

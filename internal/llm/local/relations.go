@@ -40,9 +40,6 @@ func (l *links) add(x link) {
 	if x.from == x.to {
 		return
 	}
-	if x.verb == "" && !x.spoken && x.from > x.to {
-		x.from, x.to = x.to, x.from // no direction: one way only
-	}
 	i, ok := l.index[x]
 	if !ok {
 		i = len(l.all)
@@ -116,27 +113,48 @@ func (r *reading) relate(found *links, s sentence, ms []mention) {
 // reach is how many words may stand between two things that a verb joins.
 const reach = 8
 
-// between is the link from a mention to a later one.
+// between is the link from a mention to a later one. Where it has no direction of its own it goes by the alphabet, so that
+// memories that say the same agree.
 func (r *reading) between(s sentence, a, b mention) link {
-	l := link{from: r.node(a), to: r.node(b), spoken: a.kind == Entity && a.from == a.to}
-	if l.spoken || a.kind != Entity || b.from < a.to || b.from-a.to > reach {
-		return l
+	if a.kind == Entity && a.from == a.to {
+		return link{from: r.node(a), to: r.node(b), spoken: true}
 	}
-	gap := s.tokens[a.to:b.from]
-	at := slices.IndexFunc(gap, func(t token) bool { return r.lexicon.verb(t.lower) })
-	if at < 0 || slices.ContainsFunc(gap, denies) {
-		return l
+	if verb, joint, ok := r.joined(s, a, b); ok {
+		return link{from: r.node(a), to: r.node(b), verb: verb, joint: joint}
 	}
-	l.verb = strings.ToUpper(strings.ReplaceAll(gap[at].lower, "'", ""))
-	if joint := r.joint(gap[at+1:]); joint != "" {
-		l.joint = strings.ToUpper(joint)
+	if a.name > b.name {
+		a, b = b, a
 	}
-	return l
+	return link{from: r.node(a), to: r.node(b)}
 }
 
-// denies reports whether a word turns what is said into its contrary, or parts two clauses.
-func denies(t token) bool {
-	return strings.HasSuffix(t.lower, "n't") || strings.Contains(" not never no nor but because while if than that who which ", " "+t.lower+" ")
+// joined finds the verb that leads from a name to a later mention, and the preposition after it.
+func (r *reading) joined(s sentence, a, b mention) (verb, joint string, ok bool) {
+	if a.kind != Entity || b.from < a.to || b.from-a.to > reach {
+		return "", "", false
+	}
+	gap := s.tokens[a.to:b.from]
+	at := r.verb(gap)
+	if at < 0 || slices.ContainsFunc(gap, parts) || slices.ContainsFunc(s.tokens[a.to+at+1:b.from+1], func(t token) bool { return t.loose }) {
+		return "", "", false
+	}
+	return strings.ToUpper(strings.ReplaceAll(gap[at].lower, "'", "")), strings.ToUpper(r.joint(gap[at+1:])), true
+}
+
+// verb is the place of the first verb; -1: there is none.
+func (r *reading) verb(ts []token) int {
+	for i, t := range ts {
+		if r.lexicon.verb(t.lower) && (i == 0 || !r.lexicon.determines(ts[i-1])) {
+			return i
+		}
+	}
+	return -1
+}
+
+// parts reports whether a word turns what is said into its contrary, or begins another clause.
+func parts(t token) bool {
+	return t.opens || strings.HasSuffix(t.lower, "n't") ||
+		strings.Contains(" not never no nor but because while if than that who which i you he she it we they ", " "+t.lower+" ")
 }
 
 // joint is the preposition that leads to the second of two things: the last one before it, or where that is "of" the first

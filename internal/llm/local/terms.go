@@ -70,20 +70,20 @@ func (l *lexicon) noun(ts []token, i int) bool {
 		return utf8.RuneCountInString(t.text) > 1
 	case utf8.RuneCountInString(t.lower) < 3 || !unicode.IsLetter(firstRune(t.lower)):
 		return false
-	case l.little.has(t.lower), l.qualities.has(t.lower), l.vague.has(t.lower), l.calendar(t.lower), strings.HasSuffix(t.lower, "ly"):
+	case l.little.has(t.lower), l.qualities.has(t.lower), l.vague.has(t.lower), l.calendar(t.lower), strings.HasSuffix(t.lower, "ly"), quality(t.lower):
 		return false
 	case l.gerunds.has(t.lower):
 		return true
-	case l.infinite.has(t.lower) || l.infinite.has(strings.TrimSuffix(t.lower, "s")):
+	case l.infinite.has(t.lower), l.infinite.has(strings.TrimSuffix(t.lower, "s")), strings.HasSuffix(t.lower, "ing"):
 		return i > 0 && !t.loose && l.determines(ts[i-1])
 	}
-	return !l.verb(t.lower)
+	return !l.verb(t.lower) && !strings.HasSuffix(t.lower, "n't")
 }
 
 // determines reports whether a noun follows a word: an article, a possessive, a quality.
 func (l *lexicon) determines(t token) bool {
 	return t.owner || l.qualities.has(t.lower) ||
-		strings.Contains(" a an the this that these those my your his her its our their some any no each every another of ", " "+t.lower+" ")
+		strings.Contains(" a an the my your his her its our their ", " "+t.lower+" ")
 }
 
 // loud reports whether a word is in capitals throughout.
@@ -91,9 +91,9 @@ func (t token) loud() bool {
 	return t.upper && utf8.RuneCountInString(t.text) > 1 && t.text == strings.ToUpper(t.text)
 }
 
-// rank orders terms: those that come often first, then longer ones, then those that come early. A word that stands in a
+// rank orders terms by weight, and those that weigh the same by which came first. A word that stands in a
 // pair already taken, and no oftener than it, is left out.
-func rank(mentions [][]mention, limit int) []term {
+func rank(mentions [][]mention, limit int, weight func(*term) int) []term {
 	byName := map[string]*term{}
 	var all []*term
 	for _, ms := range mentions {
@@ -107,7 +107,7 @@ func rank(mentions [][]mention, limit int) []term {
 			t.count++
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *term) int { return b.weight() - a.weight() })
+	slices.SortStableFunc(all, func(a, b *term) int { return weight(b) - weight(a) })
 	var out []term
 	for _, t := range all {
 		inPair := func(o term) bool { return strings.HasSuffix(o.name, " "+t.name) && o.count >= t.count }
@@ -118,11 +118,19 @@ func rank(mentions [][]mention, limit int) []term {
 	return out
 }
 
-// weight counts a pair of words and a long word a little more.
-func (t term) weight() int {
+// frequent weighs a term by how often it comes.
+func frequent(t *term) int { return t.count }
+
+// telling weighs a pair of words and a long word a little more.
+func telling(t *term) int {
 	w := 4 * t.count
 	if strings.Contains(t.name, " ") {
 		w += 2
 	}
 	return w + min(utf8.RuneCountInString(t.name), 12)/4
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
 }

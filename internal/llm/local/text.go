@@ -108,7 +108,7 @@ func (l *lexicon) speaker(text string) (string, int) {
 			return "", 0
 		}
 	}
-	if first := strings.ToLower(strings.Trim(words[0], ".")); l.ordinary(first) && (len(words) == 1 || !l.titles.has(first)) {
+	if first := strings.ToLower(strings.Trim(words[0], ".")); l.ordinary(first) && !l.given.has(first) && (len(words) == 1 || !l.titles.has(first)) {
 		return "", 0
 	}
 	return strings.Join(words, " "), len(name) + len(": ")
@@ -202,16 +202,31 @@ func (s *scanner) add(word string, t token) {
 		}
 	}
 	first, _ := utf8.DecodeRuneInString(t.text)
+	t.text = contraction(t.text)
 	t.lower, t.upper = strings.ReplaceAll(strings.ToLower(t.text), "’", "'"), unicode.IsUpper(first)
+	t.owner = t.owner && t.lower != "let" && !s.lexicon.little.has(t.lower) // "it's" owns nothing
 	t.opens, t.loose = s.opens, s.loose
 	s.opens, s.loose = false, false
 	s.now.tokens = append(s.now.tokens, t)
 	s.count++
 }
 
+// contraction drops what is contracted to a word: "I'm" and "they'd" are "I" and "they". "Don't" stays: it denies.
+func contraction(word string) string {
+	i := strings.LastIndexAny(word, "'’")
+	if i <= 0 {
+		return word
+	}
+	switch strings.ToLower(strings.TrimLeft(word[i:], "'’")) {
+	case "m", "re", "ve", "d", "ll":
+		return word[:i]
+	}
+	return word
+}
+
 // isUnaired reports whether a script puts no blanks between words, so that only signs and particles part them.
 func isUnaired(r rune) bool {
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	return r == 'ー' || unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // particles are the commonest characters of Chinese that are words by themselves, and part others.

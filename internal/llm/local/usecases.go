@@ -38,6 +38,10 @@ func (r *reading) useCases() []string {
 		out.add("Recall what happened", on(d.name), d.name)
 	}
 	for _, t := range r.concepts[:min(len(r.concepts), 3)] {
+		if who := r.speakerOf(t.name); who != "" {
+			out.add("Recall what", who, "said about", r.placed(t.name))
+			continue
+		}
 		out.add("Find memories about", r.placed(t.name))
 	}
 	if len(out) < 2 {
@@ -81,7 +85,8 @@ func (r *reading) fact(name string) string {
 			if m.name != name || m.kind != Entity || m.from == m.to {
 				continue
 			}
-			if question := r.asks(s.tokens[m.to:], name); question != "" {
+			self := s.tokens[m.from].text == "I"
+			if question := r.asks(s.tokens[m.to:], name, self); question != "" {
 				return question
 			}
 		}
@@ -89,15 +94,20 @@ func (r *reading) fact(name string) string {
 	return ""
 }
 
-// asks turns the words after a name into a question; "" where no verb follows.
-func (r *reading) asks(ts []token, name string) string {
-	for len(ts) > 0 && (ts[0].lower == "also" || ts[0].lower == "just" || ts[0].lower == "then" || ts[0].lower == "once") {
+// asks turns the words after a name into a question; "" where no verb follows that says much. Where the name is that of
+// who says "I", the verb is put into the third person.
+func (r *reading) asks(ts []token, name string, self bool) string {
+	for len(ts) > 0 && strings.Contains(" also just then once really soon ", " "+ts[0].lower+" ") {
 		ts = ts[1:]
 	}
-	if len(ts) == 0 || ts[0].loose || !r.lexicon.verb(ts[0].lower) || strings.HasSuffix(ts[0].lower, "ing") {
+	if len(ts) == 0 || ts[0].loose || !r.lexicon.verb(ts[0].lower) || strings.HasSuffix(ts[0].lower, "ing") || pale(ts[0].lower) {
 		return ""
 	}
-	verb, did := ts[0].lower, r.called(name)+" "+ts[0].lower
+	verb := ts[0].lower
+	if self && r.lexicon.infinite.has(verb) {
+		verb = third(verb)
+	}
+	did := r.called(name) + " " + verb
 	if len(ts) < 2 || ts[1].loose {
 		return "when " + did
 	}
@@ -110,12 +120,38 @@ func (r *reading) asks(ts []token, name string) string {
 		return "with whom " + did
 	case next == "about" || next == "for" || next == "of":
 		return "what " + did + " " + next
-	case next == "that" || next == "how" || next == "why" || verb == "said":
+	case next == "that" || next == "how" || next == "why":
 		return "what " + did
 	case r.lexicon.determines(ts[1]) || r.lexicon.noun(ts, 1) || ts[1].upper:
 		return "what " + did
 	}
 	return "when " + did
+}
+
+// pale reports whether a verb says too little to ask about.
+func pale(verb string) bool {
+	return strings.Contains(" said say says think thinks thought know knew guess mean meant feel felt get got seem seemed look looked see saw "+
+		"suppose supposed hope bet cried replied asked answered exclaimed continued remarked inquired called going come came ", " "+verb+" ")
+}
+
+// third is a verb's third person.
+func third(verb string) string {
+	if forms := inflected(verb); !strings.HasSuffix(verb, "o") {
+		return forms[1]
+	}
+	return verb + "es"
+}
+
+// speakerOf is who speaks of a term first; "" where it is nobody's words.
+func (r *reading) speakerOf(name string) string {
+	for i, s := range r.sentences {
+		for _, m := range r.mentions[i] {
+			if m.kind == Concept && m.name == name {
+				return s.speaker
+			}
+		}
+	}
+	return ""
 }
 
 // called is a name as a sentence uses it: with its article where it has one.
