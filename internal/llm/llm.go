@@ -3,7 +3,8 @@
 //
 // Errors carry a [memory.Code]: CodeRateLimited with RetryAfter for a 429, CodeQuota for an account without credit,
 // CodeUnavailable for 5xx and broken connections, CodeRefused for other 4xx, CodeBadAnswer for an answer that does not
-// validate even after one repair. Adapters never retry by themselves: patience belongs to the tracks.
+// validate even after one repair. Adapters never retry by themselves: patience belongs to the tracks. An answer that comes
+// with an error holds at most its Usage: what the calls cost that were answered before.
 package llm
 
 import (
@@ -14,7 +15,7 @@ import (
 
 // Usage says what a call took. CostUSD is 0 where the model's price is not known.
 type Usage struct {
-	Model   string // as the answering server names it; local ones begin with "local/"
+	Model   string // of an Extractor as the answering server names it, of an Embedder its Model; local ones begin with "local/"
 	Tokens  int    // input and output
 	CostUSD float64
 	Notice  string // what the reader of the receipt should know, such as "content cut from 31,000 to 8,000 tokens"
@@ -25,7 +26,8 @@ type Embedder interface {
 	// Embed returns one L2-normalised vector a text, in order, all of the same dimension. An empty list of texts is
 	// answered by an empty list. A text that is too long for the model is cut with a notice, never silently.
 	Embed(ctx context.Context, texts []string) (Vectors, error)
-	// Model names the model before the first call, for a check at start.
+	// Model names the model before the first call, for a check at start. Vectors are stored under this name, so every
+	// answer carries it, whatever a server calls its model.
 	Model() string
 }
 
