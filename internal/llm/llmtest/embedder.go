@@ -99,7 +99,7 @@ func embedLong(t *testing.T, e llm.Embedder) {
 
 func embedNamed(t *testing.T, e llm.Embedder) {
 	v, err := e.Embed(t.Context(), []string{"x"})
-	if err != nil || e.Model() == "" || v.Usage.Model == "" || v.Usage.Tokens < 0 || v.Usage.CostUSD < 0 {
+	if err != nil || e.Model() == "" || v.Usage.Model != e.Model() || v.Usage.Tokens < 0 || v.Usage.CostUSD < 0 {
 		t.Errorf("model %q, usage %+v, error %v", e.Model(), v.Usage, err)
 	}
 }

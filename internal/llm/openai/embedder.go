@@ -124,7 +124,7 @@ func (e *Embedder) call(ctx context.Context, texts []string) ([][]float32, llm.U
 		return nil, llm.Usage{}, fault(ctx, err)
 	}
 	n := max(res.Usage.TotalTokens, res.Usage.PromptTokens)
-	usage := llm.Usage{Model: res.Model, Tokens: int(n), CostUSD: e.price(res.Model, e.config.Model).of(n, 0)}
+	usage := llm.Usage{Model: e.config.Model, Tokens: int(n), CostUSD: e.price(res.Model, e.config.Model).of(n, 0)}
 	vectors, err := order(res.Data, len(texts))
 	return vectors, usage, err
 }
