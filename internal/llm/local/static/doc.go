@@ -12,5 +12,5 @@
 // for the weights a/(a+p(w)); Model2Vec (Tulkens and van Dongen, 2024) for distilling a sentence transformer into
 // token vectors with PCA and Zipf's law in place of counted frequencies; Devlin et al., "BERT" (2018), and the
 // reference tokenizer of Hugging Face for the tokenizer, which this one equals token by token; but where the reference's
-// tables stop at an old version of Unicode, some nine hundred signs and marks of rare scripts, this one knows their kind.
+// tables stop at an old version of Unicode, some six hundred signs and marks of rare scripts, this one knows their kind.
 package static
