@@ -47,10 +47,7 @@ func upload(lines io.Reader, o BatchOptions, options []CallOption) *request {
 	r.set("Content-Type", "application/x-ndjson")
 	r.set("Expect", "100-continue") // a refusal comes before the upload, not after it
 	r.makeRepeatable()
-	for _, option := range options {
-		option(r)
-	}
-	return r
+	return r.with(options)
 }
 
 // Gzipped says that an upload is compressed with gzip already.
@@ -113,16 +110,22 @@ func (c *Client) ResumeBatch(ctx context.Context, id string) (memory.Batch, erro
 	return act[memory.Batch](ctx, c, "batches", id, "resume")
 }
 
-// CancelBatch ends a batch: items that are not over become cancelled. With undo, what the batch wrote is erased too.
-func (c *Client) CancelBatch(ctx context.Context, id string, undo bool) (memory.Batch, error) {
+// CancelBatch ends a batch: items that are not over become cancelled.
+func (c *Client) CancelBatch(ctx context.Context, id string) (memory.Batch, error) {
+	return act[memory.Batch](ctx, c, "batches", id, "cancel")
+}
+
+// UndoBatch ends a batch, if it is not over, and erases the memories that it wrote. Where there are many, one call does
+// not erase them all: left says so, and the same call goes on.
+func (c *Client) UndoBatch(ctx context.Context, id string) (b memory.Batch, left bool, err error) {
 	r, err := send(http.MethodPost, nil, "batches", id, "cancel")
 	if err != nil {
-		return memory.Batch{}, err
+		return b, false, err
 	}
-	if undo {
-		r.query = url.Values{"undo": {"true"}}
-	}
-	return read[memory.Batch](ctx, c, r)
+	r.query = url.Values{"undo": {"true"}}
+	r.repeatable = true // what is gone stays gone
+	err = c.do(ctx, r, &b)
+	return b, r.status == http.StatusAccepted, err
 }
 
 // RetryBatch runs the failed items of a batch again, each from its first unfinished step.

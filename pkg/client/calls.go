@@ -19,26 +19,25 @@ func post[T any](ctx context.Context, c *Client, in any, options []CallOption, p
 		var none T
 		return none, err
 	}
-	for _, o := range options {
-		o(r)
-	}
-	return read[T](ctx, c, r)
+	return read[T](ctx, c, r.with(options))
 }
 
-// act has the server do something to what exists, and returns the answer.
-func act[T any](ctx context.Context, c *Client, path ...string) (T, error) {
-	r, err := send(http.MethodPost, nil, path...)
+// sendFor sends in (nil: nothing) by the method and returns the answer.
+func sendFor[T any](ctx context.Context, c *Client, method string, in any, options []CallOption, path ...string) (T, error) {
+	r, err := send(method, in, path...)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return read[T](ctx, c, r)
+	return read[T](ctx, c, r.with(options))
+}
+
+// act has the server do something to what exists, and returns the answer.
+func act[T any](ctx context.Context, c *Client, path ...string) (T, error) {
+	return sendFor[T](ctx, c, http.MethodPost, nil, nil, path...)
 }
 
 func (c *Client) delete(ctx context.Context, path ...string) error {
-	r, err := send(http.MethodDelete, nil, path...)
-	if err != nil {
-		return err
-	}
-	return c.do(ctx, r, nil)
+	_, err := sendFor[struct{}](ctx, c, http.MethodDelete, nil, nil, path...)
+	return err
 }

@@ -17,7 +17,7 @@ import (
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
-	off := true
+	off := false
 	for _, row := range []struct {
 		want string
 		call func(context.Context, *client.Client) error
@@ -32,15 +32,15 @@ func TestCalls(t *testing.T) {
 			return second(c.AddMemory(ctx, memory.Input{Content: "a"}, client.Wait(0)))
 		}},
 		{`GET /v1/memories/mem%2F1`, func(ctx context.Context, c *client.Client) error { return second(c.GetMemory(ctx, "mem/1")) }},
-		{`GET /v1/memories?created_after=2026-01-02T03%3A04%3A05.678Z&external_id=e&limit=7&metadata.k=v&status=failed`, func(ctx context.Context, c *client.Client) error {
+		{`GET /v1/memories?batch_id=bat_1&created_after=2026-01-02T03%3A04%3A05.678Z&external_id=e&limit=7&metadata.k=v&status=failed&status=degraded`, func(ctx context.Context, c *client.Client) error {
 			return each(c.ListMemories(ctx, client.MemoryQuery{
-				Status: memory.StatusFailed, ExternalID: "e", Metadata: map[string]string{"k": "v"}, CreatedAfter: at, PageSize: 7,
+				Statuses: []memory.Status{memory.StatusFailed, memory.StatusDegraded}, ExternalID: "e", BatchID: "bat_1", Metadata: map[string]string{"k": "v"}, CreatedAfter: at, PageSize: 7,
 			}))
 		}},
 		{`PATCH /v1/memories/mem_1 {"metadata":{}}`, func(ctx context.Context, c *client.Client) error {
 			return second(c.UpdateMemory(ctx, "mem_1", client.MemoryChange{Metadata: memory.Metadata{}}))
 		}},
-		{`DELETE /v1/memories/mem_1`, func(ctx context.Context, c *client.Client) error { return c.DeleteMemory(ctx, "mem_1") }},
+		{`DELETE /v1/memories/mem_1`, func(ctx context.Context, c *client.Client) error { return second(c.DeleteMemory(ctx, "mem_1")) }},
 		{`POST /v1/memories/mem_1/retry`, func(ctx context.Context, c *client.Client) error { return second(c.RetryMemory(ctx, "mem_1")) }},
 		{`POST /v1/memories/search {"query":"q","limit":3,"filter":{"metadata.k":"v"},"mode":"vector","expand_graph":1,"min_score":0.5}`, func(ctx context.Context, c *client.Client) error {
 			return second(c.Search(ctx, client.SearchQuery{
@@ -57,30 +57,43 @@ func TestCalls(t *testing.T) {
 		}},
 		{`POST /v1/batches/bat_1/pause`, func(ctx context.Context, c *client.Client) error { return second(c.PauseBatch(ctx, "bat_1")) }},
 		{`POST /v1/batches/bat_1/resume`, func(ctx context.Context, c *client.Client) error { return second(c.ResumeBatch(ctx, "bat_1")) }},
-		{`POST /v1/batches/bat_1/cancel`, func(ctx context.Context, c *client.Client) error { return second(c.CancelBatch(ctx, "bat_1", false)) }},
-		{`POST /v1/batches/bat_1/cancel?undo=true`, func(ctx context.Context, c *client.Client) error { return second(c.CancelBatch(ctx, "bat_1", true)) }},
+		{`POST /v1/batches/bat_1/cancel`, func(ctx context.Context, c *client.Client) error { return second(c.CancelBatch(ctx, "bat_1")) }},
+		{`POST /v1/batches/bat_1/cancel?undo=true`, func(ctx context.Context, c *client.Client) error {
+			_, _, err := c.UndoBatch(ctx, "bat_1")
+			return err
+		}},
 		{`POST /v1/batches/bat_1/retry`, func(ctx context.Context, c *client.Client) error { return second(c.RetryBatch(ctx, "bat_1")) }},
 		{`GET /v1/graph/nodes?name=Dorothy&type=Person`, func(ctx context.Context, c *client.Client) error { return each(c.Nodes(ctx, "Dorothy", "Person")) }},
 		{`GET /v1/graph/nodes/nod_1/neighbours?depth=2`, func(ctx context.Context, c *client.Client) error { return second(c.Neighbours(ctx, "nod_1", 2)) }},
+		{`GET /v1/memories/mem_1/explain`, func(ctx context.Context, c *client.Client) error { return second(c.ExplainMemory(ctx, "mem_1")) }},
+		{`GET /v1/workspace`, func(ctx context.Context, c *client.Client) error { return second(c.Workspace(ctx)) }},
+		{`GET /v1/router`, func(ctx context.Context, c *client.Client) error { return second(c.Router(ctx)) }},
+		{`GET /v1/schema`, func(ctx context.Context, c *client.Client) error { return second(c.GetSchema(ctx)) }},
+		{`PUT /v1/schema {"mode":"strict","nodes":[{"name":"Person"}]}`, func(ctx context.Context, c *client.Client) error {
+			return second(c.PutSchema(ctx, client.Schema{Mode: "strict", Nodes: []client.SchemaType{{Name: "Person"}}}))
+		}},
+		{`GET /v1/webhooks`, func(ctx context.Context, c *client.Client) error { return each(c.ListEndpoints(ctx)) }},
 		{`GET /v1/workspace/webhook-secret`, func(ctx context.Context, c *client.Client) error { return second(c.WebhookSecret(ctx)) }},
-		{`POST /v1/workspace/webhook-secret/rotate`, func(ctx context.Context, c *client.Client) error { return second(c.RotateWebhookSecret(ctx)) }},
+		{`POST /v1/workspace/webhook-secret/rotate {"grace_seconds":3600}`, func(ctx context.Context, c *client.Client) error {
+			return second(c.RotateWebhookSecret(ctx, time.Hour))
+		}},
 		{`POST /v1/webhooks Idempotency-Key {"url":"https://x.test","events":["batch.completed"],"signing":"v1a"}`, func(ctx context.Context, c *client.Client) error {
-			return second(c.CreateEndpoint(ctx, client.Endpoint{URL: "https://x.test", Events: []string{"batch.completed"}, Signing: "v1a"}))
+			return second(c.CreateEndpoint(ctx, client.EndpointInput{URL: "https://x.test", Events: []string{"batch.completed"}, Signing: "v1a"}))
 		}},
 		{`GET /v1/webhooks/whe_1`, func(ctx context.Context, c *client.Client) error { return second(c.GetEndpoint(ctx, "whe_1")) }},
-		{`PATCH /v1/webhooks/whe_1 {"disabled":true}`, func(ctx context.Context, c *client.Client) error {
-			return second(c.UpdateEndpoint(ctx, "whe_1", client.EndpointChange{Disabled: &off}))
+		{`PATCH /v1/webhooks/whe_1 {"enabled":false}`, func(ctx context.Context, c *client.Client) error {
+			return second(c.UpdateEndpoint(ctx, "whe_1", client.EndpointChange{Enabled: &off}))
 		}},
 		{`DELETE /v1/webhooks/whe_1`, func(ctx context.Context, c *client.Client) error { return c.DeleteEndpoint(ctx, "whe_1") }},
 		{`POST /v1/webhooks/whe_1/rotate {"grace_seconds":60}`, func(ctx context.Context, c *client.Client) error {
 			return second(c.RotateEndpoint(ctx, "whe_1", time.Minute))
 		}},
-		{`POST /v1/webhooks/whe_1/test`, func(ctx context.Context, c *client.Client) error { return c.TestEndpoint(ctx, "whe_1") }},
+		{`POST /v1/webhooks/whe_1/test`, func(ctx context.Context, c *client.Client) error { return second(c.TestEndpoint(ctx, "whe_1")) }},
 		{`GET /v1/webhooks/whe_1/deliveries`, func(ctx context.Context, c *client.Client) error { return each(c.ListDeliveries(ctx, "whe_1")) }},
 		{`GET /v1/deliveries/dlv_1`, func(ctx context.Context, c *client.Client) error { return second(c.GetDelivery(ctx, "dlv_1")) }},
-		{`POST /v1/deliveries/dlv_1/redeliver`, func(ctx context.Context, c *client.Client) error { return c.Redeliver(ctx, "dlv_1") }},
+		{`POST /v1/deliveries/dlv_1/redeliver`, func(ctx context.Context, c *client.Client) error { return second(c.Redeliver(ctx, "dlv_1")) }},
 		{`POST /v1/webhooks/whe_1/recover {"since":"2026-01-02T03:04:05.678Z"}`, func(ctx context.Context, c *client.Client) error {
-			return c.RecoverEndpoint(ctx, "whe_1", at)
+			return second(c.RecoverEndpoint(ctx, "whe_1", at))
 		}},
 		{`POST /v1/keys Idempotency-Key {"name":"ci","scopes":["read"]}`, func(ctx context.Context, c *client.Client) error {
 			return second(c.CreateKey(ctx, "ci", []client.Scope{client.ScopeRead}))

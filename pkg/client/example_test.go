@@ -112,7 +112,7 @@ func ExampleClient_UploadBatch() {
 func ExampleClient_ListMemories() {
 	server := example()
 	defer server.Close()
-	for m, err := range connect(server).ListMemories(context.Background(), client.MemoryQuery{Status: memory.StatusCompleted}) {
+	for m, err := range connect(server).ListMemories(context.Background(), client.MemoryQuery{Statuses: []memory.Status{memory.StatusCompleted}}) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -23,8 +23,9 @@ func (c *Client) GetMemory(ctx context.Context, id string) (memory.Memory, error
 
 // MemoryQuery selects memories; its zero value selects all.
 type MemoryQuery struct {
-	Status        memory.Status
+	Statuses      []memory.Status // any of them; default all
 	ExternalID    string
+	BatchID       string
 	Metadata      map[string]string // by key and value, as text
 	CreatedAfter  time.Time         // exclusive
 	CreatedBefore time.Time         // exclusive
@@ -32,8 +33,11 @@ type MemoryQuery struct {
 }
 
 func (q MemoryQuery) values() url.Values {
-	v := queryOf("status", string(q.Status), "external_id", q.ExternalID, "limit", number(q.PageSize),
+	v := queryOf("external_id", q.ExternalID, "batch_id", q.BatchID, "limit", number(q.PageSize),
 		"created_after", timestamp(q.CreatedAfter), "created_before", timestamp(q.CreatedBefore))
+	for _, s := range q.Statuses {
+		v.Add("status", string(s))
+	}
 	for key, value := range q.Metadata {
 		v.Set("metadata."+key, value)
 	}
@@ -53,29 +57,79 @@ func (c *Client) ListMemories(ctx context.Context, q MemoryQuery) iter.Seq2[memo
 	return list[memory.Memory](ctx, c, q.values(), "memories")
 }
 
-// MemoryChange is what to change of a memory. New content makes the next version, which is processed again.
+// MemoryChange is what to change of a memory; what is not set stays. A change makes the next version, which is processed
+// again.
 type MemoryChange struct {
-	Content  string          `json:"content,omitempty"` // "": stays
-	Metadata memory.Metadata `json:"metadata,omitzero"` // nil: stay; otherwise takes the place of all there were
+	Content    string          `json:"content,omitempty"`
+	Metadata   memory.Metadata `json:"metadata,omitzero"` // not nil: takes the place of all there were
+	OccurredAt *memory.Time    `json:"occurred_at,omitempty"`
+	Track      memory.Track    `json:"track,omitempty"`
 }
 
-// UpdateMemory changes a memory and returns it as it then is. It is not sent again where its answer was lost.
-func (c *Client) UpdateMemory(ctx context.Context, id string, change MemoryChange) (memory.Memory, error) {
-	r, err := send(http.MethodPatch, change, "memories", id)
-	if err != nil {
-		return memory.Memory{}, err
-	}
-	return read[memory.Memory](ctx, c, r)
+// UpdateMemory changes a memory and returns it as it then is; [Wait] makes that finished. It is not sent again where its
+// answer was lost.
+func (c *Client) UpdateMemory(ctx context.Context, id string, change MemoryChange, options ...CallOption) (memory.Memory, error) {
+	return sendFor[memory.Memory](ctx, c, http.MethodPatch, change, options, "memories", id)
 }
 
-// DeleteMemory erases a memory from every store, a run in flight included.
-func (c *Client) DeleteMemory(ctx context.Context, id string) error {
-	return c.delete(ctx, "memories", id)
+// Erasure is the receipt of a deletion: the stores that hold nothing of the memory any more.
+type Erasure struct {
+	ID       string      `json:"id"`
+	Erased   []string    `json:"erased"`
+	ErasedAt memory.Time `json:"erased_at"`
 }
 
-// RetryMemory runs a failed memory again, from its first unfinished step.
-func (c *Client) RetryMemory(ctx context.Context, id string) (memory.Memory, error) {
-	return act[memory.Memory](ctx, c, "memories", id, "retry")
+// DeleteMemory erases a memory from every store, and stops a run in flight.
+func (c *Client) DeleteMemory(ctx context.Context, id string) (Erasure, error) {
+	return sendFor[Erasure](ctx, c, http.MethodDelete, nil, nil, "memories", id)
+}
+
+// RetryMemory runs a memory again that failed, was degraded or cancelled, from its first unfinished step. [Wait] serves.
+func (c *Client) RetryMemory(ctx context.Context, id string, options ...CallOption) (memory.Memory, error) {
+	return sendFor[memory.Memory](ctx, c, http.MethodPost, nil, options, "memories", id, "retry")
+}
+
+// Explanation says how a memory came to be what it is.
+type Explanation struct {
+	ID       string           `json:"id"`
+	Version  int              `json:"version"`
+	Status   memory.Status    `json:"status"`
+	Track    memory.Track     `json:"track"`
+	Reason   string           `json:"track_reason"`
+	BatchID  string           `json:"batch_id,omitempty"`
+	Priority memory.Priority  `json:"priority,omitempty"`
+	Error    *memory.Fault    `json:"error"`
+	Took     Took             `json:"took"`
+	Steps    []memory.Receipt `json:"steps"`
+	Written  Written          `json:"written"`
+}
+
+// Took is what a memory took.
+type Took struct {
+	Attempts   int     `json:"attempts"`
+	DurationMS *int64  `json:"duration_ms"` // nil until it is finished
+	Tokens     int     `json:"tokens"`
+	CostUSD    float64 `json:"cost_usd"`
+}
+
+// Written says what of a memory is where.
+type Written struct {
+	Documents bool `json:"documents"`
+	Vectors   struct {
+		Written    bool   `json:"written"`
+		Model      string `json:"model,omitempty"`
+		Dimensions int    `json:"dimensions,omitempty"`
+	} `json:"vectors"`
+	Graph struct {
+		Written       bool `json:"written"`
+		Nodes         int  `json:"nodes"`
+		Relationships int  `json:"relationships"`
+	} `json:"graph"`
+}
+
+// ExplainMemory says why a memory ran on its track, what its steps took, and what was written where.
+func (c *Client) ExplainMemory(ctx context.Context, id string) (Explanation, error) {
+	return read[Explanation](ctx, c, get(nil, "memories", id, "explain"))
 }
 
 // Mode says what a search goes by.

@@ -29,6 +29,8 @@ type request struct {
 	json       []byte
 	stream     *stream
 	repeatable bool // doing it twice is no more than doing it once
+
+	status int // of the answer, once there is one
 }
 
 // get is the request to read what is at the path.
@@ -84,6 +86,13 @@ func join(path []string) string {
 // A CallOption changes one call.
 type CallOption func(*request)
 
+func (r *request) with(options []CallOption) *request {
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
+
 // IdempotencyKey sends a key of the caller's own instead of a random one: a call that repeats one of the last 24 hours,
 // even of another process, is answered as that one was and does nothing.
 func IdempotencyKey(key string) CallOption {
@@ -128,6 +137,7 @@ func (c *Client) try(ctx context.Context, r *request, out any) error {
 		return reason(err)
 	}
 	defer res.Body.Close()
+	r.status = res.StatusCode
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return problemOf(res)
 	}
