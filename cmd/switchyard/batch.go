@@ -212,11 +212,7 @@ func newBatchItems(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			wanted := make([]memory.Status, len(statuses))
-			for i, s := range statuses {
-				wanted[i] = memory.Status(s)
-			}
-			items, err := collect(c.BatchItems(cmd.Context(), args[0], wanted...), limit, r.each())
+			items, err := collect(c.BatchItems(cmd.Context(), args[0], memoryStatuses(statuses)...), limit, r.each())
 			if err != nil {
 				return r.advise(err)
 			}
@@ -257,8 +253,21 @@ func newBatchCancel(r *remote) *cobra.Command {
 	undo := false
 	cmd := newBatchAction(r, "cancel", "End a batch: items that are not over become cancelled",
 		func(c *client.Client, ctx context.Context, id string) (memory.Batch, error) {
-			return c.CancelBatch(ctx, id, undo)
+			if undo {
+				return undoAll(ctx, c, id)
+			}
+			return c.CancelBatch(ctx, id)
 		})
-	cmd.Flags().BoolVar(&undo, "undo", false, "erase what the batch wrote, too")
+	cmd.Flags().BoolVar(&undo, "undo", false, "erase what the batch wrote, too; also of one that is over")
 	return cmd
+}
+
+// undoAll asks again and again, since one request erases for a limited time only.
+func undoAll(ctx context.Context, c *client.Client, id string) (memory.Batch, error) {
+	for {
+		b, left, err := c.UndoBatch(ctx, id)
+		if err != nil || !left {
+			return b, err
+		}
+	}
 }

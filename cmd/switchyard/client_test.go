@@ -145,8 +145,8 @@ func TestCommands(t *testing.T) {
 		{name: "memory-get", args: list("memory", "get", "mem_1"), api: map[string][]string{"GET /v1/memories/mem_1": {done}}},
 		{name: "memory-get-failed", args: list("memory", "get", "mem_3"), api: map[string][]string{"GET /v1/memories/mem_3": {failed}}},
 		{name: "memory-get-missing", args: list("memory", "get", "mem_9")},
-		{name: "memory-list", args: list("memory", "list", "--limit", "2", "--status", "queued", "-m", "book=oz"), api: map[string][]string{
-			"GET /v1/memories?limit=2&metadata.book=oz&status=queued": {`{"items":[` + done + `,` + queued + `],"next_cursor":"c"}`},
+		{name: "memory-list", args: list("memory", "list", "--limit", "2", "--status", "queued,failed", "-m", "book=oz"), api: map[string][]string{
+			"GET /v1/memories?limit=2&metadata.book=oz&status=queued&status=failed": {`{"items":[` + done + `,` + queued + `],"next_cursor":"c"}`},
 		}},
 		{name: "memory-list-json", args: list("memory", "list", "--limit", "0", "--json"), api: map[string][]string{
 			"GET /v1/memories?limit=500":          {`{"items":[` + queued + `],"next_cursor":"c"}`},
@@ -156,7 +156,10 @@ func TestCommands(t *testing.T) {
 		{name: "memory-search-colour", live: true, args: list("memory", "search", "Kansas"), api: map[string][]string{"POST /v1/memories/search": {hits}}},
 		{name: "memory-search-bad-filter", args: list("memory", "search", "x", "--filter", "topic=travel")},
 		{name: "memory-search-nothing", args: list("memory", "search", "x"), api: map[string][]string{"POST /v1/memories/search": {`{"items":[]}`}}},
-		{name: "memory-delete", args: list("memory", "delete", "mem_1", "mem_2"), api: map[string][]string{"DELETE /v1/memories/mem_1": {"202 {}"}, "DELETE /v1/memories/mem_2": {"202 {}"}}},
+		{name: "memory-delete", args: list("memory", "delete", "mem_1", "mem_2"), api: map[string][]string{
+			"DELETE /v1/memories/mem_1": {`202 {"id":"mem_1","erased":["vectors","graph","documents"],"erased_at":"2026-01-02T03:00:00.000Z"}`},
+			"DELETE /v1/memories/mem_2": {`202 {"id":"mem_2","erased":["vectors","graph","documents"],"erased_at":"2026-01-02T03:00:00.000Z"}`},
+		}},
 		{name: "batch-submit", args: list("batch", "submit", oz), api: play("")},
 		{name: "batch-submit-watch", args: list("batch", "submit", oz, "--watch"), api: play(batchState("completed", 100, 0, 0, 100, 0, 0))},
 		{name: "batch-submit-watch-bar", live: true, args: list("batch", "submit", oz, "--watch"), api: play(batchState("completed_with_errors", 100, 0, 0, 95, 3, 2))},
@@ -193,7 +196,9 @@ func TestCommands(t *testing.T) {
 		}}},
 		{name: "batch-pause", args: list("batch", "pause", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/pause": {batchState("paused", 100, 50, 0, 50, 0, 0)}}},
 		{name: "batch-resume", args: list("batch", "resume", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/resume": {batchState("processing", 100, 50, 0, 50, 0, 0)}}},
-		{name: "batch-cancel-undo", args: list("batch", "cancel", "bat_1", "--undo"), api: map[string][]string{"POST /v1/batches/bat_1/cancel?undo=true": {batchState("cancelled", 100, 0, 0, 100, 0, 0)}}},
+		{name: "batch-cancel-undo", args: list("batch", "cancel", "bat_1", "--undo"), api: map[string][]string{"POST /v1/batches/bat_1/cancel?undo=true": {
+			"202 " + batchState("processing", 100, 50, 0, 50, 0, 0), batchState("cancelled", 100, 0, 0, 100, 0, 0),
+		}}},
 		{name: "batch-retry", args: list("batch", "retry", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/retry": {
 			`409 {"title":"Not possible in the present state","code":"conflict","detail":"the batch is not over","request_id":"req_8"}`,
 		}}},

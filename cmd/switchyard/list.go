@@ -1,6 +1,10 @@
 package main
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
 
 const maxPage = 500
 
@@ -39,4 +43,12 @@ func collect[T any](items iter.Seq2[T, error], limit int, each func(any) error) 
 		}
 	}
 	return all, nil
+}
+
+func memoryStatuses(names []string) []memory.Status {
+	out := make([]memory.Status, len(names))
+	for i, s := range names {
+		out[i] = memory.Status(s)
+	}
+	return out
 }

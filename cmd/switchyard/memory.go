@@ -77,13 +77,9 @@ func (r *remote) addMemory(cmd *cobra.Command, in memory.Input, wait time.Durati
 	if err != nil {
 		return r.advise(err)
 	}
-	if r.json {
-		if err := r.printJSON(m); err != nil {
-			return err
-		}
-		return outcome(m, wait)
+	if err := r.printAdded(m); err != nil {
+		return err
 	}
-	r.printAdded(m)
 	return outcome(m, wait)
 }
 
@@ -131,13 +127,14 @@ func newMemoryGet(r *remote) *cobra.Command {
 func newMemoryList(r *remote) *cobra.Command {
 	var (
 		q        client.MemoryQuery
+		statuses []string
 		metadata []string
 		limit    int
 	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List memories, newest first",
-		Example: `  switchyard memory list --status failed
+		Example: `  switchyard memory list --status failed,degraded
   switchyard memory list --metadata book=oz --limit 0 --json > all.ndjson`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -149,6 +146,7 @@ func newMemoryList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			q.Statuses = memoryStatuses(statuses)
 			q.PageSize = pageSize(limit)
 			ms, err := collect(c.ListMemories(cmd.Context(), q), limit, r.each())
 			if err != nil {
@@ -161,8 +159,9 @@ func newMemoryList(r *remote) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar((*string)(&q.Status), "status", "", "only those of this status: queued, processing, completed, degraded, failed or cancelled")
-	f.StringVar(&q.ExternalID, "external-id", "", "only the one of this external id")
+	f.StringSliceVar(&statuses, "status", nil, "only those of these statuses: queued, processing, completed, degraded, failed or cancelled")
+	f.StringVar(&q.ExternalID, "external-id", "", "only the one of this external `id`")
+	f.StringVar(&q.BatchID, "batch", "", "only those of the batch of this `id`")
 	f.StringArrayVarP(&metadata, "metadata", "m", nil, "only those with this label, as `key=value`")
 	f.IntVar(&limit, "limit", 50, "how many at most; 0: all")
 	return cmd
@@ -230,15 +229,11 @@ func newMemoryDelete(r *remote) *cobra.Command {
 				return err
 			}
 			for _, id := range args {
-				if err := c.DeleteMemory(cmd.Context(), id); err != nil {
+				receipt, err := c.DeleteMemory(cmd.Context(), id)
+				if err != nil {
 					return r.advise(err)
 				}
-				if r.json {
-					err = r.printJSON(map[string]string{"deleted": id})
-				} else {
-					_, err = fmt.Fprintln(r.out, "deleted", id)
-				}
-				if err != nil {
+				if err := r.printErasure(receipt); err != nil {
 					return err
 				}
 			}

@@ -9,15 +9,41 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-func (t *console) printAdded(m memory.Memory) {
-	line := fmt.Sprintf("%s  %s  %s: %s", t.paint(bold, m.ID), t.paint(styleOf(m.Status), string(m.Status)), m.Track, m.Reason)
+// accepted is what there is to say of a memory before it is finished.
+type accepted struct {
+	ID         string        `json:"id"`
+	ExternalID string        `json:"external_id,omitempty"`
+	Status     memory.Status `json:"status"`
+	Track      memory.Track  `json:"track"`
+	Reason     string        `json:"track_reason"`
+	Version    int           `json:"version"`
+	CreatedAt  memory.Time   `json:"created_at"`
+}
+
+func (r *remote) printAdded(m memory.Memory) error {
+	switch {
+	case r.json && m.Status.Final():
+		return r.printJSON(m)
+	case r.json:
+		return r.printJSON(accepted{m.ID, m.ExternalID, m.Status, m.Track, m.Reason, m.Version, m.CreatedAt})
+	}
+	line := fmt.Sprintf("%s  %s  %s: %s", r.paint(bold, m.ID), r.paint(styleOf(m.Status), string(m.Status)), m.Track, m.Reason)
 	if m.CompletedAt != nil {
-		line += t.paint(dim, "  "+duration(m.CompletedAt.Sub(m.CreatedAt.Time)))
+		line += r.paint(dim, "  "+duration(m.CompletedAt.Sub(m.CreatedAt.Time)))
 	}
-	fmt.Fprintln(t.out, line)
-	if t.live && !m.Status.Final() {
-		fmt.Fprintln(t.err, t.paintErr(dim, "see it with: switchyard memory get "+m.ID))
+	if r.live && !m.Status.Final() {
+		fmt.Fprintln(r.err, r.paintErr(dim, "see it with: switchyard memory get "+m.ID))
 	}
+	_, err := fmt.Fprintln(r.out, line)
+	return err
+}
+
+func (r *remote) printErasure(e client.Erasure) error {
+	if r.json {
+		return r.printJSON(e)
+	}
+	_, err := fmt.Fprintf(r.out, "%s  erased from %s\n", e.ID, strings.Join(e.Erased, ", "))
+	return err
 }
 
 func (t *console) printMemory(m memory.Memory) {
