@@ -56,8 +56,8 @@ func (a *API) batchActionRoutes() {
 			status: http.StatusAccepted, errors: []int{http.StatusConflict}, summary: summary, about: about, answer: exampleBatch,
 		}, h)
 	}
-	action("pause", "Pause a batch", "No more of its items are begun; those at work are finished.", a.order("pause"))
-	action("resume", "Let a paused batch go on", "", a.order("resume"))
+	action("pause", "Pause a batch", "No more of its items are begun; those at work are finished.", a.order("pause", memory.BatchPaused))
+	action("resume", "Let a paused batch go on", "", a.order("resume", memory.BatchProcessing))
 	action("retry", "Run the failed items of a batch again", "Each from its first unfinished step. For a batch that is over.", a.retryBatch)
 	serve(a, route{
 		id: "cancel-batch", method: http.MethodPost, path: "/v1/batches/{id}/cancel", tag: "Batches", scope: store.ScopeWrite,
@@ -232,11 +232,17 @@ type batchActionInput struct {
 	OfBatch
 }
 
-// order gives the run of a batch an order.
-func (a *API) order(order string) func(context.Context, *batchActionInput) (*batchAnswer, error) {
+// order gives the run of a batch an order, and shows that it is obeyed as the status.
+func (a *API) order(order string, then memory.BatchStatus) func(context.Context, *batchActionInput) (*batchAnswer, error) {
 	return func(ctx context.Context, in *batchActionInput) (*batchAnswer, error) {
 		b, err := a.give(ctx, &in.OfBatch, order)
 		if err != nil {
+			return nil, err
+		}
+		if _, err := a.parts.BatchRuns.Advance(ctx, b.ID, then); err != nil { // false: it ended meanwhile
+			return nil, err
+		}
+		if b, err = a.parts.Batches.Get(ctx, b.Workspace, b.ID); err != nil {
 			return nil, err
 		}
 		return acceptedBatch(b), nil

@@ -208,11 +208,14 @@ func TestOrders(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, options{})
 	b := r.upload(t, "/v1/batches", threeLines)
-	for _, verb := range []string{"pause", "resume", "cancel"} {
+	for _, step := range []struct {
+		verb string
+		then memory.BatchStatus
+	}{{"pause", memory.BatchPaused}, {"resume", memory.BatchProcessing}, {"cancel", memory.BatchProcessing}} {
 		var got memory.Batch
-		r.call(t, http.MethodPost, "/v1/batches/"+b.ID+"/"+verb, "").want(t, http.StatusAccepted).into(t, &got)
-		if got.ID != b.ID {
-			t.Errorf("%s: got %+v", verb, got)
+		r.call(t, http.MethodPost, "/v1/batches/"+b.ID+"/"+step.verb, "").want(t, http.StatusAccepted).into(t, &got)
+		if got.ID != b.ID || got.Status != step.then {
+			t.Errorf("%s: got %+v", step.verb, got)
 		}
 	}
 	if diff := cmp.Diff([]string{"pause", "resume", "cancel"}, r.steered.orders); diff != "" {
