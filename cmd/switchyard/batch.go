@@ -85,7 +85,7 @@ func (r *remote) submit(ctx context.Context, s submission) error {
 	if err != nil {
 		return err
 	}
-	defer lines.close()
+	defer lines.Close()
 	if s.dryRun {
 		f, err := c.TryBatch(ctx, lines, s.BatchOptions, lines.options...)
 		p.end()

@@ -6,10 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -42,8 +44,9 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, text := http.StatusOK, left[0]
 	if !strings.HasPrefix(text, "{") {
-		fmt.Sscan(text, &status)
-		text = text[4:]
+		number, rest, _ := strings.Cut(text, " ")
+		status, _ = strconv.Atoi(number)
+		text = rest
 	}
 	w.WriteHeader(status)
 	fmt.Fprint(w, text)
@@ -227,9 +230,7 @@ func list(args ...string) []string { return args }
 
 func with(env map[string]string, name, value string) map[string]string {
 	out := map[string]string{name: value}
-	for k, v := range env {
-		out[k] = v
-	}
+	maps.Copy(out, env)
 	return out
 }
 

@@ -100,7 +100,7 @@ func cut(s string, width int) string {
 func wrap(text string, width int) []string {
 	var lines []string
 	room := 0
-	for _, word := range strings.Fields(harmless(text)) {
+	for word := range strings.FieldsSeq(harmless(text)) {
 		n := utf8.RuneCountInString(word) + 1
 		if len(lines) == 0 || n > room {
 			lines, room = append(lines, word), width-n+1

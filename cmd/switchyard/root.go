@@ -20,7 +20,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misuse(cmd, err) })
+	root.SetFlagErrorFunc(misuse)
 	root.AddCommand(
 		newDevCommand(t),
 		newServeCommand(),

@@ -17,25 +17,24 @@ import (
 // source is what is uploaded, with what the server is to be told of it.
 type source struct {
 	io.Reader
+	io.Closer
 	options []client.CallOption
-	close   func() error
 }
 
 // open opens the file of a submission; its name says what is in it. What was read of it is told to progress.
 func (r *remote) open(s submission, p *progress) (source, error) {
-	out := source{close: func() error { return nil }}
+	out := source{Reader: r.in, Closer: io.NopCloser(nil)}
 	if s.key != "" {
 		out.options = append(out.options, client.IdempotencyKey(s.key))
 	}
 	if s.file == "-" {
-		out.Reader = r.in
 		return out, nil
 	}
 	f, size, err := openFile(s.file)
 	if err != nil {
 		return out, err
 	}
-	out.close = f.Close
+	out.Closer = f
 	name, gzipped := strings.CutSuffix(strings.ToLower(s.file), ".gz")
 	if gzipped {
 		out.options = append(out.options, client.Gzipped())
@@ -53,7 +52,7 @@ func (r *remote) open(s submission, p *progress) (source, error) {
 }
 
 func openFile(name string) (*os.File, int64, error) {
-	f, err := os.Open(name)
+	f, err := os.Open(name) //nolint:gosec // the user names the file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, fmt.Errorf("there is no file %s", name)
 	}

@@ -154,7 +154,7 @@ func TestWaitForBatch(t *testing.T) {
 	t.Run("ReturnsTheFinalState", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{answers: []answer{state("queued"), {err: cut}, state("processing"), state("paused"), state("completed_with_errors")}}
+			s := &script{answers: []answer{state("queued"), {err: errCut}, state("processing"), state("paused"), state("completed_with_errors")}}
 			var seen []memory.BatchStatus
 			b, err := dial(t, s).WaitForBatch(t.Context(), "bat_1", func(b memory.Batch) { seen = append(seen, b.Status) })
 			if err != nil || b.Status != memory.BatchCompletedWithErrors {
@@ -171,7 +171,7 @@ func TestWaitForBatch(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{answers: []answer{state("processing")}}
 			for range 20 {
-				s.answers = append(s.answers, answer{err: refused})
+				s.answers = append(s.answers, answer{err: errRefused})
 			}
 			s.answers = append(s.answers, state("completed"))
 			b, err := dial(t, s).WaitForBatch(t.Context(), "bat_1", nil)
@@ -185,11 +185,11 @@ func TestWaitForBatch(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{}
 			for range 1000 {
-				s.answers = append(s.answers, answer{err: refused})
+				s.answers = append(s.answers, answer{err: errRefused})
 			}
 			start := time.Now()
 			_, err := dial(t, s).WaitForBatch(t.Context(), "bat_1", nil)
-			if waited := time.Since(start); !errors.Is(err, refused) || waited < 2*time.Minute || waited > 3*time.Minute {
+			if waited := time.Since(start); !errors.Is(err, errRefused) || waited < 2*time.Minute || waited > 3*time.Minute {
 				t.Errorf("after %v: %v", waited, err)
 			}
 		})

@@ -169,7 +169,10 @@ func TestListsGoThroughAllPages(t *testing.T) {
 	t.Run("AsFarAsNeeded", func(t *testing.T) {
 		t.Parallel()
 		s := &script{answers: pages}
-		for range dial(t, s).ListMemories(t.Context(), client.MemoryQuery{}) {
+		for _, err := range dial(t, s).ListMemories(t.Context(), client.MemoryQuery{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		if len(s.requests) != 1 {

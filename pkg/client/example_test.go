@@ -149,7 +149,7 @@ func ExampleVerify() {
 	}
 
 	body := `{"type":"batch.completed"}`
-	r := httptest.NewRequest(http.MethodPost, "/hooks", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/hooks", strings.NewReader(body))
 	key, err := webhook.ParseKey(secret)
 	if err != nil {
 		panic(err)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/url"
 	"strconv"
 )
@@ -17,9 +18,9 @@ type page[T any] struct {
 func list[T any](ctx context.Context, c *Client, query url.Values, path ...string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		q := url.Values{}
-		for name, values := range query {
-			q[name] = values
+		q := maps.Clone(query)
+		if q == nil {
+			q = url.Values{}
 		}
 		for {
 			var p page[T]

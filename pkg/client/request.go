@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -76,11 +77,11 @@ func (r *request) set(name, value string) {
 }
 
 func join(path []string) string {
-	s := "/v1"
+	escaped := []string{"/v1"}
 	for _, p := range path {
-		s += "/" + url.PathEscape(p)
+		escaped = append(escaped, url.PathEscape(p))
 	}
-	return s
+	return strings.Join(escaped, "/")
 }
 
 // A CallOption changes one call.
@@ -183,8 +184,7 @@ func (r *request) body() io.Reader {
 
 // reason is err without the method and address that net/http puts before it: the caller adds them in its own way.
 func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err
@@ -203,20 +203,19 @@ func (r *request) again(ctx context.Context, err error) bool {
 
 // untouched reports whether err means that the server did nothing at all.
 func untouched(err error) bool {
-	if e, ok := asError(err); ok {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status == http.StatusTooManyRequests
 	}
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // passing reports whether the same request may succeed later.
 func passing(err error) bool {
-	var unexpected *answerError
-	if errors.As(err, &unexpected) {
+	if _, ok := errors.AsType[*answerError](err); ok {
 		return false
 	}
-	e, ok := asError(err)
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return true // no answer, or half of one
 	}
@@ -232,11 +231,11 @@ const firstPause = 200 * time.Millisecond
 // pause is how long to wait after the given try failed: as long as the server asks, or else twice as long each time,
 // with up to a half taken off by chance, so that many clients do not come back at the same moment.
 func (c *Client) pause(err error, try int) time.Duration {
-	if e, ok := asError(err); ok && e.RetryAfter > 0 {
+	if e, ok := errors.AsType[*Error](err); ok && e.RetryAfter > 0 {
 		return e.RetryAfter
 	}
 	d := min(firstPause<<min(try, 16), c.config.MaxWait)
-	return d - mathrand.N(d/2+1)
+	return d - mathrand.N(d/2+1) //nolint:gosec // spreading needs no secrets
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -86,8 +86,8 @@ func problem(status int, code memory.Code, header ...string) answer {
 }
 
 var (
-	cut     = errors.New("connection reset by peer")
-	refused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	errCut     = errors.New("connection reset by peer")
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 )
 
 func add(ctx context.Context, c *client.Client) error {
@@ -120,16 +120,16 @@ func TestRetries(t *testing.T) {
 		answers []answer
 		want    memory.Code // of the error; "": none
 	}{
-		{"ReadsAreRepeated", read, []answer{away, {err: cut}, busy, ok(`{}`)}, ""},
-		{"CreationsAreRepeated", add, []answer{away, {err: cut}, busy, ok(`{}`)}, ""},
+		{"ReadsAreRepeated", read, []answer{away, {err: errCut}, busy, ok(`{}`)}, ""},
+		{"CreationsAreRepeated", add, []answer{away, {err: errCut}, busy, ok(`{}`)}, ""},
 		{"ProxiesThatMissTheServerAreTriedAgain", read, []answer{{status: 502, body: "<html>"}, {status: 504}, ok(`{}`)}, ""},
-		{"ARequestStillInFlightIsWaitedFor", add, []answer{{err: cut}, problem(409, memory.CodeInProgress), ok(`{}`)}, ""},
+		{"ARequestStillInFlightIsWaitedFor", add, []answer{{err: errCut}, problem(409, memory.CodeInProgress), ok(`{}`)}, ""},
 		{"OtherConflictsAreNot", add, []answer{problem(409, memory.CodeConflict)}, memory.CodeConflict},
-		{"ChangesAreNotRepeatedAfterALostAnswer", patch, []answer{{err: cut}}, memory.CodeInternal},
+		{"ChangesAreNotRepeatedAfterALostAnswer", patch, []answer{{err: errCut}}, memory.CodeInternal},
 		{"ChangesAreNotRepeatedWhenUnavailable", patch, []answer{away}, memory.CodeUnavailable},
 		{"ChangesAreRepeatedWhenTurnedAway", patch, []answer{busy, ok(`{}`)}, ""},
-		{"ChangesAreRepeatedWhenNeverSent", patch, []answer{{err: refused}, ok(`{}`)}, ""},
-		{"ActionsAreNotRepeatedAfterALostAnswer", pause, []answer{{err: cut}}, memory.CodeInternal},
+		{"ChangesAreRepeatedWhenNeverSent", patch, []answer{{err: errRefused}, ok(`{}`)}, ""},
+		{"ActionsAreNotRepeatedAfterALostAnswer", pause, []answer{{err: errCut}}, memory.CodeInternal},
 		{"MistakesAreNotRepeated", add, []answer{problem(422, memory.CodeInvalid)}, memory.CodeInvalid},
 		{"ServerFaultsAreNotRepeated", read, []answer{problem(500, memory.CodeInternal)}, memory.CodeInternal},
 		{"NonsenseIsNotAskedForTwice", read, []answer{ok(`nonsense`)}, memory.CodeInternal},
@@ -154,7 +154,7 @@ func TestRetries(t *testing.T) {
 func TestRepeatedCreationKeepsItsKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []answer{{err: cut}, ok(`{}`), ok(`{}`)}}
+		s := &script{answers: []answer{{err: errCut}, ok(`{}`), ok(`{}`)}}
 		c := dial(t, s)
 		if err := errors.Join(add(t.Context(), c), add(t.Context(), c)); err != nil {
 			t.Fatal(err)
@@ -178,8 +178,8 @@ func TestPausesGrowAndRetryAfterIsObeyed(t *testing.T) {
 		inSeven := time.Now().Add(7 * time.Second).UTC().Format(http.TimeFormat)
 		s := &script{answers: []answer{
 			problem(429, memory.CodeRateLimited, "Retry-After", "7"),
-			{err: cut},
-			{err: cut},
+			{err: errCut},
+			{err: errCut},
 			ok(`{}`),
 			problem(503, memory.CodeUnavailable, "Retry-After", inSeven),
 			ok(`{}`),
