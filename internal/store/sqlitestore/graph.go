@@ -62,11 +62,12 @@ func mention(t *tx, m *store.Mention) error {
 	return nil
 }
 
-// withdraw removes what a memory says, and with it what nobody else says.
+// withdraw removes what a memory says, and with it what nobody else says. Left alone, SQLite would read through the
+// workspace by the primary key.
 func withdraw(t *tx, workspace, memoryID string) error {
 	for _, text := range []string{
-		"DELETE FROM graph_relationship_sources WHERE workspace = ? AND memory_id = ?",
-		"DELETE FROM graph_node_sources WHERE workspace = ? AND memory_id = ?",
+		"DELETE FROM graph_relationship_sources INDEXED BY graph_relationship_sources_memories WHERE workspace = ? AND memory_id = ?",
+		"DELETE FROM graph_node_sources INDEXED BY graph_node_sources_memories WHERE workspace = ? AND memory_id = ?",
 		"DELETE FROM graph_memories WHERE workspace = ? AND memory_id = ?",
 	} {
 		if _, err := t.exec(text, workspace, memoryID); err != nil {
@@ -76,20 +77,24 @@ func withdraw(t *tx, workspace, memoryID string) error {
 	return nil
 }
 
+// supportNode, as supportRelationship, says OR IGNORE for the reason that the triggers' comment gives.
 func supportNode(t *tx, by memory.Ref, n memory.Node) error {
-	_, err := t.exec("INSERT INTO graph_nodes (workspace, id, type, name, support) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
+	_, err := t.exec("INSERT OR IGNORE INTO graph_nodes (workspace, id, type, name, support) VALUES (?, ?, ?, ?, 0)",
 		by.Workspace, n.ID, store.NormalName(n.Type), store.NormalName(n.Name))
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO graph_node_sources (workspace, node, memory_id, type, name, properties) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, by.Workspace, n.ID, by.ID, n.Type, n.Name, jsonOf(n.Properties))
+	_, err = t.exec("INSERT OR IGNORE INTO graph_node_sources (workspace, node, memory_id, type, name, properties) VALUES (?, ?, ?, ?, ?, ?)", by.Workspace, n.ID, by.ID, n.Type, n.Name, jsonOf(n.Properties))
 	return err
 }
 
 func supportRelationship(t *tx, by memory.Ref, r memory.Relationship) error {
-	_, err := t.exec(`INSERT INTO graph_relationship_sources (workspace, from_node, to_node, type, memory_id, properties) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, by.Workspace, r.From, r.To, r.Type, by.ID, jsonOf(r.Properties))
+	_, err := t.exec("INSERT OR IGNORE INTO graph_relationships (workspace, from_node, to_node, type, support) VALUES (?, ?, ?, ?, 0)",
+		by.Workspace, r.From, r.To, r.Type)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT OR IGNORE INTO graph_relationship_sources (workspace, from_node, to_node, type, memory_id, properties) VALUES (?, ?, ?, ?, ?, ?)", by.Workspace, r.From, r.To, r.Type, by.ID, jsonOf(r.Properties))
 	return err
 }
 
@@ -169,8 +174,7 @@ func (g graph) Of(ctx context.Context, workspace string, memoryIDs ...string) (n
 	return nodes, wrap(err)
 }
 
-// Neighbours implements [store.Graph]. It goes outwards one relationship at a time, and stops as soon as it has enough:
-// a hub costs what the answer may hold, not what hangs on it.
+// Neighbours implements [store.Graph]. It goes outwards one relationship at a time and stops as soon as it has enough.
 func (g graph) Neighbours(ctx context.Context, workspace string, start []string, depth, limit int) (out memory.Graph, err error) {
 	err = g.s.snapshot(ctx, func(r snapshot) error {
 		seen, err := r.supported(ctx, "SELECT id, support FROM graph_nodes WHERE workspace = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY support DESC, id LIMIT ?",

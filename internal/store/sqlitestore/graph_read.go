@@ -57,21 +57,21 @@ func (r snapshot) supported(ctx context.Context, text string, args ...any) ([]su
 func (r snapshot) adjacent(ctx context.Context, workspace string, edge, seen []supportedNode, limit int) ([]supportedNode, error) {
 	from := jsonOf(nodeIDs(edge))
 	return r.supported(ctx, `SELECT n.id, n.support FROM (
-			SELECT to_node AS id FROM graph_relationships WHERE workspace = ? AND from_node IN (SELECT value FROM json_each(?))
+			SELECT r.to_node AS id FROM json_each(?) AS ids CROSS JOIN graph_relationships r ON r.workspace = ? AND r.from_node = ids.value
 			UNION
-			SELECT from_node FROM graph_relationships WHERE workspace = ? AND to_node IN (SELECT value FROM json_each(?))
+			SELECT r.from_node FROM json_each(?) AS ids CROSS JOIN graph_relationships r ON r.workspace = ? AND r.to_node = ids.value
 		) AS joined CROSS JOIN graph_nodes n ON n.workspace = ? AND n.id = joined.id
 		WHERE n.id NOT IN (SELECT value FROM json_each(?)) ORDER BY n.support DESC, n.id LIMIT ?`,
-		workspace, from, workspace, from, workspace, jsonOf(nodeIDs(seen)), limit)
+		from, workspace, from, workspace, workspace, jsonOf(nodeIDs(seen)), limit)
 }
 
-// nodes returns the nodes of the ids as their newest sources show them, in the order of the ids.
+// nodes returns the nodes of the ids as their newest sources show them, in the order of the ids. Where the newest sources
+// begin is looked up once a node: a hub has very many.
 func (r snapshot) nodes(ctx context.Context, workspace string, ids []string) ([]memory.Node, error) {
 	rows, err := r.query(ctx, `SELECT s.node, s.memory_id, s.type, s.name, s.properties
-		FROM json_each(?) AS ids CROSS JOIN graph_node_sources s ON s.workspace = ? AND s.node = ids.value
-		WHERE s.memory_id IN (SELECT memory_id FROM graph_node_sources
-			WHERE workspace = s.workspace AND node = s.node ORDER BY memory_id DESC LIMIT ?)
-		ORDER BY ids.key, s.memory_id DESC`, jsonOf(ids), workspace, store.MaxSources)
+		FROM json_each(?) AS ids CROSS JOIN graph_node_sources s ON s.workspace = ? AND s.node = ids.value AND s.memory_id >= coalesce((
+			SELECT memory_id FROM graph_node_sources WHERE workspace = ? AND node = ids.value ORDER BY memory_id DESC LIMIT 1 OFFSET ?), '')
+		ORDER BY ids.key, s.memory_id DESC`, jsonOf(ids), workspace, workspace, store.MaxSources-1)
 	sources, err := collect(rows, err, func(r *sql.Rows) (s nodeSource, err error) {
 		return s, r.Scan(&s.node, &s.memoryID, &s.kind, &s.name, &s.properties)
 	})
@@ -105,12 +105,14 @@ func nodesOf(sources []nodeSource) (out []memory.Node, err error) {
 func (r snapshot) relationships(ctx context.Context, workspace string, ids []string) ([]memory.Relationship, error) {
 	list := jsonOf(ids)
 	rows, err := r.query(ctx, `SELECT s.from_node, s.type, s.to_node, s.memory_id, s.properties
-		FROM graph_relationships r CROSS JOIN graph_relationship_sources s
-			ON s.workspace = r.workspace AND s.from_node = r.from_node AND s.to_node = r.to_node AND s.type = r.type
-		WHERE r.workspace = ? AND r.from_node IN (SELECT value FROM json_each(?)) AND r.to_node IN (SELECT value FROM json_each(?))
-		AND s.memory_id IN (SELECT memory_id FROM graph_relationship_sources
-			WHERE workspace = r.workspace AND from_node = r.from_node AND to_node = r.to_node AND type = r.type ORDER BY memory_id DESC LIMIT ?)
-		ORDER BY s.from_node, s.type, s.to_node, s.memory_id DESC`, workspace, list, list, store.MaxSources)
+		FROM json_each(?) AS ids CROSS JOIN graph_relationships r ON r.workspace = ? AND r.from_node = ids.value
+		CROSS JOIN graph_relationship_sources s
+			ON s.workspace = r.workspace AND s.from_node = r.from_node AND s.to_node = r.to_node AND s.type = r.type AND s.memory_id >= coalesce((
+			SELECT memory_id FROM graph_relationship_sources
+			WHERE workspace = r.workspace AND from_node = r.from_node AND to_node = r.to_node AND type = r.type
+			ORDER BY memory_id DESC LIMIT 1 OFFSET ?), '')
+		WHERE +r.to_node IN (SELECT value FROM json_each(?))
+		ORDER BY s.from_node, s.type, s.to_node, s.memory_id DESC`, list, workspace, store.MaxSources-1, list)
 	sources, err := collect(rows, err, func(r *sql.Rows) (s relationshipSource, err error) {
 		return s, r.Scan(&s.From, &s.Type, &s.To, &s.memoryID, &s.properties)
 	})

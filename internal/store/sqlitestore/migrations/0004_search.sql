@@ -67,7 +67,7 @@ CREATE TABLE graph_nodes (
   id        TEXT    NOT NULL,
   type      TEXT    NOT NULL,       -- normalised, as is the name
   name      TEXT    NOT NULL,
-  support   INTEGER NOT NULL,       -- how many memories
+  support   INTEGER,                -- how many memories
   PRIMARY KEY (workspace, id)
 ) WITHOUT ROWID;
 CREATE INDEX graph_nodes_listed ON graph_nodes (workspace, support DESC, id);
@@ -90,7 +90,7 @@ CREATE TABLE graph_relationships (
   from_node TEXT    NOT NULL,
   to_node   TEXT    NOT NULL,
   type      TEXT    NOT NULL,
-  support   INTEGER NOT NULL,
+  support   INTEGER,
   PRIMARY KEY (workspace, from_node, to_node, type)
 ) WITHOUT ROWID;
 CREATE INDEX graph_relationships_back ON graph_relationships (workspace, to_node, from_node);
@@ -106,7 +106,9 @@ CREATE TABLE graph_relationship_sources (
 ) WITHOUT ROWID;
 CREATE INDEX graph_relationship_sources_memories ON graph_relationship_sources (workspace, memory_id);
 
--- What loses its last support is gone. Nodes are put in, with a support of 0, before the first memory that supports them.
+-- What loses its last support is gone. Nodes and relationships are put in, with a support of 0, before the first memory that
+-- supports them. A statement that fires these triggers must not be one that can abort half done, or SQLite keeps a journal
+-- for each, at more than twice the cost: hence INSERT OR IGNORE, and no NOT NULL on support.
 CREATE TRIGGER graph_node_supported AFTER INSERT ON graph_node_sources BEGIN
   UPDATE graph_nodes SET support = support + 1 WHERE workspace = new.workspace AND id = new.node;
 END;
@@ -115,8 +117,8 @@ CREATE TRIGGER graph_node_unsupported AFTER DELETE ON graph_node_sources BEGIN
   DELETE FROM graph_nodes WHERE workspace = old.workspace AND id = old.node AND support = 0;
 END;
 CREATE TRIGGER graph_relationship_supported AFTER INSERT ON graph_relationship_sources BEGIN
-  INSERT INTO graph_relationships VALUES (new.workspace, new.from_node, new.to_node, new.type, 1)
-  ON CONFLICT DO UPDATE SET support = support + 1;
+  UPDATE graph_relationships SET support = support + 1
+  WHERE workspace = new.workspace AND from_node = new.from_node AND to_node = new.to_node AND type = new.type;
 END;
 CREATE TRIGGER graph_relationship_unsupported AFTER DELETE ON graph_relationship_sources BEGIN
   UPDATE graph_relationships SET support = support - 1
