@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -61,14 +62,7 @@ type Claimed struct {
 	Steps  []string `json:"steps"`  // that some draft has not behind it
 }
 
-func (c Claimed) needs(step string) bool {
-	for _, s := range c.Steps {
-		if s == step {
-			return true
-		}
-	}
-	return false
-}
+func (c Claimed) needs(step string) bool { return slices.Contains(c.Steps, step) }
 
 // Settled says what is left of a page.
 type Settled struct {

@@ -18,12 +18,16 @@ import (
 // startTime is how long a start may take; Temporal that takes longer is away.
 const startTime = 5 * time.Second
 
-// The search attributes that runs carry where the namespace has them.
-var (
-	attrWorkspace = temporal.NewSearchAttributeKeyKeyword("SwitchyardWorkspace")
-	attrMemory    = temporal.NewSearchAttributeKeyKeyword("SwitchyardMemoryId")
-	attrBatch     = temporal.NewSearchAttributeKeyKeyword("SwitchyardBatchId")
+// The search attributes that runs carry where the namespace has them, each a keyword.
+const (
+	attrWorkspace = "SwitchyardWorkspace"
+	attrMemory    = "SwitchyardMemoryId"
+	attrBatch     = "SwitchyardBatchId"
 )
+
+func attribute(name, value string) temporal.SearchAttributeUpdate {
+	return temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value)
+}
 
 // Starter starts durable runs. Starting one that is running changes nothing: its id is made of what it is for.
 type Starter struct {
@@ -45,7 +49,7 @@ func batchRunID(b store.BatchRef) string { return fmt.Sprintf("batch-%s-r%d", b.
 // StartMemory makes sure that a durable run of the memory exists. It is for memories that nobody holds: stored with, or
 // released to, an expired lease.
 func (s *Starter) StartMemory(ctx context.Context, ref memory.Ref) error {
-	opts := s.options(memoryRunID(ref), ref.Workspace, memory.PriorityInteractive, attrMemory.ValueSet(ref.ID))
+	opts := s.options(memoryRunID(ref), ref.Workspace, memory.PriorityInteractive, attribute(attrMemory, ref.ID))
 	return s.start(ctx, opts, ProcessMemoryWorkflow, ref)
 }
 
@@ -55,7 +59,7 @@ func (s *Starter) StartBatch(ctx context.Context, b store.BatchRef) error {
 	if p == "" {
 		p = memory.PriorityBulk
 	}
-	opts := s.options(batchRunID(b), b.Workspace, p, attrBatch.ValueSet(b.ID))
+	opts := s.options(batchRunID(b), b.Workspace, p, attribute(attrBatch, b.ID))
 	return s.start(ctx, opts, BatchWorkflow, BatchRun{Batch: b})
 }
 
@@ -67,7 +71,7 @@ func (s *Starter) options(id, workspace string, p memory.Priority, attr temporal
 		Priority:                 temporal.Priority{PriorityKey: priorityKey(p), FairnessKey: workspace},
 	}
 	if s.cfg.SearchAttributes {
-		opts.TypedSearchAttributes = temporal.NewSearchAttributes(attrWorkspace.ValueSet(workspace), attr)
+		opts.TypedSearchAttributes = temporal.NewSearchAttributes(attribute(attrWorkspace, workspace), attr)
 	}
 	return opts
 }

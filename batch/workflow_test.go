@@ -178,8 +178,7 @@ func TestBatchWorkflow(t *testing.T) {
 		s := newStage(t, Config{Policy: Policy{Window: 2}})
 		s.SetCurrentHistoryLength(5_000)
 		err := s.batch(10)
-		var again *workflow.ContinueAsNewError
-		if !errors.As(err, &again) {
+		if _, ok := errors.AsType[*workflow.ContinueAsNewError](err); !ok {
 			t.Fatalf("got %v, want to continue as new", err)
 		}
 	})

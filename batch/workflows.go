@@ -140,7 +140,7 @@ func (w *Workflows) attempting(ctx workflow.Context, s pipeline.Spec, drafts, n 
 		HeartbeatTimeout:    w.cfg.Heartbeat,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: s.Backoff, BackoffCoefficient: 2, MaximumInterval: s.MaxBackoff,
-			MaximumAttempts: int32(attempts), //nolint:gosec // a config value, small
+			MaximumAttempts: int32(attempts),
 		},
 	})
 }

@@ -89,7 +89,7 @@ func New(parts Parts, cfg Config) *Executor {
 	room := cfg.Limit + cfg.MaxQueued
 	return &Executor{
 		parts: parts, cfg: cfg, owner: id.New(id.Process),
-		room:   bulkhead.New[any](uint(room)), //nolint:gosec // a config value, not negative
+		room:   bulkhead.New[any](uint(room)),
 		urgent: make(chan memory.Ref, room), rest: make(chan memory.Ref, room),
 	}
 }

@@ -54,7 +54,12 @@ func newBench(t *testing.T, cfg Config, fault func(context.Context, llmtest.Call
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
-	b.stop = sync.OnceFunc(func() { cancel(); <-done })
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	t.Cleanup(func() { b.stop(); _ = s.Close() })
 	return b
 }

@@ -28,7 +28,7 @@ func withBinary(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "switchyard")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/switchyard")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "../../cmd/switchyard")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build the binary:", err)

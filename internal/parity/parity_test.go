@@ -118,11 +118,11 @@ func newWorld(t *testing.T, f faults) *world {
 	}}
 }
 
-func fault(make func() func() error) func() error {
-	if make == nil {
+func fault(maker func() func() error) func() error {
+	if maker == nil {
 		return func() error { return nil }
 	}
-	return make()
+	return maker()
 }
 
 var patience = pipeline.Config{Backoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond}
@@ -151,7 +151,12 @@ func (w *world) realtime(t *testing.T) []outcome {
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.Run(ctx) }()
-	defer func() { stop(); <-stopped }()
+	defer func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	}()
 	for i := range contents {
 		ref := w.put(t, i, memory.TrackRealtime, e.Lease())
 		if !e.Submit(ref, "") {

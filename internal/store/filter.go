@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,7 +104,7 @@ func parseList(op Op, raw json.RawMessage, pointer string, depth int) (Filter, e
 	}
 	out := Filter{Op: op}
 	for i, r := range list {
-		f, err := parseObject(r, pointer+"/"+itoa(i), depth+1)
+		f, err := parseObject(r, pointer+"/"+strconv.Itoa(i), depth+1)
 		if err != nil {
 			return Filter{}, err
 		}
@@ -111,8 +112,6 @@ func parseList(op Op, raw json.RawMessage, pointer string, depth int) (Filter, e
 	}
 	return out, nil
 }
-
-func itoa(i int) string { b, _ := json.Marshal(i); return string(b) }
 
 func parseField(field string, raw json.RawMessage, pointer string) (Filter, error) {
 	if !knownField(field) {

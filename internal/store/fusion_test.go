@@ -12,26 +12,24 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/store"
 )
 
-func ptr(f float64) *float64 { return &f }
-
 func TestFuse(t *testing.T) {
 	t.Parallel()
 	vector := []store.Hit{
-		{MemoryID: "a", Version: 1, Start: 0, End: 9, Vector: ptr(0.9)},
-		{MemoryID: "b", Version: 1, Start: 10, End: 19, Vector: ptr(0.8)},
-		{MemoryID: "c", Version: 1, Start: 20, End: 29, Vector: ptr(0.7)},
+		{MemoryID: "a", Version: 1, Start: 0, End: 9, Vector: new(0.9)},
+		{MemoryID: "b", Version: 1, Start: 10, End: 19, Vector: new(0.8)},
+		{MemoryID: "c", Version: 1, Start: 20, End: 29, Vector: new(0.7)},
 	}
 	lexical := []store.Hit{
-		{MemoryID: "c", Version: 2, Start: 1, End: 2, Lexical: ptr(1)},
-		{MemoryID: "b", Version: 2, Start: 3, End: 4, Lexical: ptr(0.5)},
-		{MemoryID: "d", Version: 1, Start: 5, End: 6, Lexical: ptr(0.1)},
+		{MemoryID: "c", Version: 2, Start: 1, End: 2, Lexical: new(1.0)},
+		{MemoryID: "b", Version: 2, Start: 3, End: 4, Lexical: new(0.5)},
+		{MemoryID: "d", Version: 1, Start: 5, End: 6, Lexical: new(0.1)},
 	}
 	both := func(i, j float64) float64 { return (1/(60+i) + 1/(60+j)) / (2.0 / 61) }
 	want := []store.Hit{
-		{MemoryID: "c", Version: 2, Start: 1, End: 2, Score: both(3, 1), Vector: ptr(0.7), Lexical: ptr(1)},
-		{MemoryID: "b", Version: 1, Start: 10, End: 19, Score: both(2, 2), Vector: ptr(0.8), Lexical: ptr(0.5)},
-		{MemoryID: "a", Version: 1, Start: 0, End: 9, Score: 0.5, Vector: ptr(0.9)},
-		{MemoryID: "d", Version: 1, Start: 5, End: 6, Score: 61.0 / 63 / 2, Lexical: ptr(0.1)},
+		{MemoryID: "c", Version: 2, Start: 1, End: 2, Score: both(3, 1), Vector: new(0.7), Lexical: new(1.0)},
+		{MemoryID: "b", Version: 1, Start: 10, End: 19, Score: both(2, 2), Vector: new(0.8), Lexical: new(0.5)},
+		{MemoryID: "a", Version: 1, Start: 0, End: 9, Score: 0.5, Vector: new(0.9)},
+		{MemoryID: "d", Version: 1, Start: 5, End: 6, Score: 61.0 / 63 / 2, Lexical: new(0.1)},
 	}
 	got := store.Fusion{}.Fuse(vector, lexical, 10)
 	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {

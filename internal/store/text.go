@@ -12,7 +12,7 @@ func TextOf(v any) string {
 	case string:
 		return n
 	case float64, bool:
-		b, _ := json.Marshal(n) // validated metadata are finite
+		b, _ := json.Marshal(n) //nolint:errchkjson // validated metadata are finite
 		return string(b)
 	default:
 		return fmt.Sprint(n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -73,10 +74,8 @@ func validText(pointer, s string, most int) error {
 }
 
 func oneOf(pointer, s string, allowed ...string) error {
-	for _, a := range allowed {
-		if s == a {
-			return nil
-		}
+	if slices.Contains(allowed, s) {
+		return nil
 	}
 	return invalid(pointer, "must be one of %s", strings.Join(allowed[1:], ", "))
 }
