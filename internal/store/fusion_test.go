@@ -24,12 +24,12 @@ func TestFuse(t *testing.T) {
 		{MemoryID: "b", Version: 2, Start: 3, End: 4, Lexical: new(0.5)},
 		{MemoryID: "d", Version: 1, Start: 5, End: 6, Lexical: new(0.1)},
 	}
-	both := func(i, j float64) float64 { return (1/(60+i) + 1/(60+j)) / (2.0 / 61) }
+	both := func(i, j float64) float64 { return (1/(5+i) + 1/(5+j)) / (2.0 / 6) }
 	want := []store.Hit{
 		{MemoryID: "c", Version: 2, Start: 1, End: 2, Score: both(3, 1), Vector: new(0.7), Lexical: new(1.0)},
 		{MemoryID: "b", Version: 1, Start: 10, End: 19, Score: both(2, 2), Vector: new(0.8), Lexical: new(0.5)},
 		{MemoryID: "a", Version: 1, Start: 0, End: 9, Score: 0.5, Vector: new(0.9)},
-		{MemoryID: "d", Version: 1, Start: 5, End: 6, Score: 61.0 / 63 / 2, Lexical: new(0.1)},
+		{MemoryID: "d", Version: 1, Start: 5, End: 6, Score: 6.0 / 8 / 2, Lexical: new(0.1)},
 	}
 	got := store.Fusion{}.Fuse(vector, lexical, 10)
 	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
