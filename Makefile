@@ -1,0 +1,118 @@
+# `make` alone says what there is. Everything works from a fresh clone with Go and nothing else, but for test-race, which
+# needs a C compiler. The tools that lint are built at their first use, into bin/tools.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# One set of flags for builds, tests and linters: so they share one build cache, and no C compiler is asked for.
+export CGO_ENABLED ?= 0
+export GOFLAGS := $(strip $(shell go env GOFLAGS) -trimpath)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.buildVersion=$(VERSION)
+BIN     := bin/switchyard
+
+# What the build tag lean leaves out: the in-process Temporal server, and what starts it.
+HEAVY := ./internal/embedded/... ./cmd/...
+
+TOOLS         := bin/tools
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0
+WORKFLOWCHECK := $(TOOLS)/workflowcheck-v0.6.0
+
+# go build -v names each package that it compiles: on a terminal they become one line that counts them, elsewhere a line
+# now and then. What is not the name of a package is passed on.
+LIVE := $(shell [ -t 2 ] && echo 1 || echo 0)
+define SHOW_BUILD
+awk -v live=$(LIVE) ' \
+	/^[A-Za-z0-9][^ :]*$$/ { n++; if (live) printf "\r\033[K  %d packages compiled, now %s", n, $$0; else if (n % 250 == 0) print "  " n " packages compiled"; fflush(); next } \
+	{ if (live) printf "\r\033[K"; print } \
+	END { if (live && n) printf "\r\033[K" }'
+endef
+
+.PHONY: help
+help: ## Show this help
+	@echo "Switchyard. make <target>:"; echo
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build it and start everything in one process, nothing to set up (ARGS="--data DIR" …)
+	@exec $(BIN) dev $(ARGS)
+
+.PHONY: build
+build: ## Build bin/switchyard
+	@[ -x $(BIN) ] || echo "Building $(BIN). The first time takes some minutes: a whole Temporal server comes with it. Later it takes seconds."
+	@mkdir -p bin
+	@go build -v -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/switchyard 2>&1 | $(SHOW_BUILD)
+
+.PHONY: build-lean
+build-lean: ## Build bin/switchyard-lean, without the in-process Temporal server (for images)
+	@mkdir -p bin
+	@go build -v -tags lean -ldflags "$(LDFLAGS)" -o $(BIN)-lean ./cmd/switchyard 2>&1 | $(SHOW_BUILD)
+
+.PHONY: test
+test: ## Run the tests; needs Go and nothing else
+	go test -tags lean ./...
+	go test $(HEAVY)
+
+.PHONY: test-heavy
+test-heavy:
+	go test $(HEAVY)
+
+.PHONY: test-race
+test-race: ## Run the tests with the race detector; needs a C compiler
+	CGO_ENABLED=1 go test -race -tags lean ./...
+
+.PHONY: test-integration
+test-integration: build ## Run the end-to-end tests against bin/switchyard
+	SWITCHYARD_BIN=$(CURDIR)/$(BIN) go test -tags "lean e2e" -count=1 -v ./internal/e2e/...
+
+.PHONY: demo
+demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file memories.ndjson" for another text)
+	@go run ./internal/e2e/demo -binary $(BIN) $(ARGS)
+
+.PHONY: demo
+demo: build ## Send a whole book through it and print what happens (ARGS="-file F.ndjson -query …" for another)
+	@go run ./internal/e2e/demo $(ARGS)
+
+.PHONY: bench
+bench: ## Run all benchmarks; what they report besides times are ratios, which hold on any machine
+	go test -tags lean -run '^$$' -bench . -benchmem $(call with_benchmarks,':!internal/embedded')
+	go test -run '^$$' -bench . -benchmem $(call with_benchmarks,internal/embedded)
+
+# The packages under the paths that have benchmarks.
+with_benchmarks = $$(git grep -l '^func Benchmark' -- $(1) | xargs -rn1 dirname | sort -u | sed 's,^,./,')
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: vet $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Run vet, golangci-lint (.golangci.yaml) and Temporal's workflowcheck
+	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --build-tags "" $(HEAVY)
+	GOFLAGS="$(GOFLAGS) -tags=lean" $(WORKFLOWCHECK) ./batch/... ./webhooks/...
+
+.PHONY: vet
+vet:
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); [ -z "$$unformatted" ] || { echo "not formatted; run make fmt:" $$unformatted; exit 1; }
+	go vet -tags "lean e2e" ./...
+	go vet $(HEAVY)
+
+.PHONY: check
+check: lint test-race test-heavy test-integration ## Run what CI runs: lint and all tests
+
+.PHONY: tools
+tools: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Build the pinned tools into bin/tools
+
+$(GOLANGCI_LINT): PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(WORKFLOWCHECK): PACKAGE := go.temporal.io/sdk/contrib/tools/workflowcheck
+$(GOLANGCI_LINT) $(WORKFLOWCHECK):
+	@echo "Building $(notdir $@)"
+	@mkdir -p $(TOOLS)
+	@GOBIN=$(CURDIR)/$(TOOLS) go install -ldflags "-s -w" $(PACKAGE)@$(lastword $(subst -v, v,$(notdir $@)))
+	@mv $(TOOLS)/$(notdir $(PACKAGE)) $@
+
+.PHONY: clean
+clean: ## Remove what was built (bin), but no data
+	rm -rf bin
