@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 )
 
 func TestUI(t *testing.T) {
@@ -29,6 +32,16 @@ func TestUI(t *testing.T) {
 			}
 		}
 	})
+	t.Run("TakesActions", func(t *testing.T) {
+		c, stop := startWorker(t, s, worker.Options{})
+		defer stop()
+		waiting := run(t, c, client.StartWorkflowOptions{}, "wait")
+		post(t, s.UIAddress(), "/api/v1/namespaces/default/workflows/"+waiting.GetID()+"/signal/"+goSignal,
+			`{"input": {"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImZyb20gdGhlIHBhZ2Ui"}]}}`)
+		if got := result[string](t, waiting); got != "from the page" {
+			t.Errorf("the workflow got %q", got)
+		}
+	})
 	t.Run("TurnsForeignNamesAway", func(t *testing.T) {
 		if status, _ := get(t, s.UIAddress(), "/api/v1/namespaces", "evil.example:80"); status != http.StatusForbidden {
 			t.Errorf("a page of another site got %d", status)
@@ -41,12 +54,39 @@ func TestUI(t *testing.T) {
 
 func get(t *testing.T, address, path, host string) (status int, body string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+	request := newRequest(t, http.MethodGet, address, path, "")
+	request.Host = host
+	response, body := send(t, request)
+	return response.StatusCode, body
+}
+
+// post sends what a page of the UI would send, its token against requests of other sites with it.
+func post(t *testing.T, address, path, body string) {
+	t.Helper()
+	page, _ := send(t, newRequest(t, http.MethodGet, address, "/", ""))
+	request := newRequest(t, http.MethodPost, address, path, body)
+	request.Header.Set("Content-Type", "application/json")
+	for _, cookie := range page.Cookies() {
+		request.AddCookie(cookie)
+		request.Header.Set("X-Csrf-Token", cookie.Value)
+	}
+	if response, answer := send(t, request); response.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: %d, %s", path, response.StatusCode, answer)
+	}
+}
+
+func newRequest(t *testing.T, method, address, path, body string) *http.Request {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Host = host
 	request.Close = true
+	return request
+}
+
+func send(t *testing.T, request *http.Request) (_ *http.Response, body string) {
+	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -56,5 +96,5 @@ func get(t *testing.T, address, path, host string) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(all)
+	return response, string(all)
 }
