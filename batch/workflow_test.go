@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ var steps = []string{memory.StepUseCases, memory.StepRelated, memory.StepSchema,
 // stage is Temporal's test environment with activities that follow a script.
 type stage struct {
 	*testsuite.TestWorkflowEnvironment
+	mu      sync.Mutex  // activities run side by side
 	open    map[int]int // rounds that a page still needs
 	rounds  map[int][]time.Time
 	most    int // pages in flight at once
@@ -45,15 +47,21 @@ func newStage(t *testing.T, cfg Config) *stage {
 	s.OnActivity(activityClaim, mock.Anything, mock.Anything).Return(s.claim)
 	s.OnActivity(activitySettle, mock.Anything, mock.Anything, mock.Anything).Return(s.settle)
 	s.OnActivity(activityEnd, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, _ store.BatchRef, cancelled bool) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.ended = append(s.ended, cancelled)
 		return nil
 	})
 	s.OnActivity(activityAnnounce, mock.Anything, mock.Anything, mock.Anything).Return(func(_ context.Context, _ store.BatchRef, percent int) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.marks = append(s.marks, percent)
 		return nil
 	})
 	for _, name := range steps {
 		s.OnActivity(name, mock.Anything, mock.Anything).Return(func(_ context.Context, page PageRef) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.perStep[name]++
 			if s.fault == nil {
 				return nil
@@ -65,6 +73,8 @@ func newStage(t *testing.T, cfg Config) *stage {
 }
 
 func (s *stage) claim(_ context.Context, page PageRef) (Claimed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.now++
 	s.most = max(s.most, s.now)
 	s.rounds[page.Page] = append(s.rounds[page.Page], s.Now())
@@ -72,6 +82,8 @@ func (s *stage) claim(_ context.Context, page PageRef) (Claimed, error) {
 }
 
 func (s *stage) settle(_ context.Context, page PageRef, last bool) (Settled, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.now--
 	if s.open[page.Page]--; s.open[page.Page] > 0 && !last {
 		return Settled{Open: 1}, nil

@@ -55,9 +55,9 @@ func nullable() map[string][]string {
 func restrict(all map[string]*huma.Schema) {
 	in := all["MemoryInput"].Properties
 	in["content"].Pattern, in["content"].PatternDescription = `^[^\x00]*[^\x00\s][^\x00]*$`, "text that is not blank, without NUL"
-	in["external_id"].MaxLength = ptr(255)
+	in["external_id"].MaxLength = new(255)
 	for _, s := range []*huma.Schema{in["metadata"], all["MemoryChange"].Properties["metadata"]} {
-		s.MaxProperties = ptr(64)
+		s.MaxProperties = new(64)
 		s.AdditionalProperties = &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}}}
 	}
 	for _, name := range []string{"MemoryInput", "MemoryChange"} {
@@ -100,7 +100,6 @@ func wordsFor(schema, property string) string {
 	return words()[property]
 }
 
-//nolint:funlen // a table
 func words() map[string]string {
 	return map[string]string{
 		"id": "Its id.", "external_id": "The caller's own key, unique in the workspace: handing it in again is an upsert.",

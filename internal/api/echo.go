@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -69,8 +70,7 @@ func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 func (a *API) answerError(err error, c echo.Context) {
 	n := noteOf(c.Request().Context())
 	p := problemOf(err)
-	var he *echo.HTTPError
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
 		p = ofStatus(he.Code, "")
 		p.Detail = map[int]string{
 			http.StatusNotFound:         "there is no such route",
@@ -88,9 +88,7 @@ func (a *API) answerError(err error, c echo.Context) {
 	if err != nil {
 		body = []byte("{}") // a Problem always marshals
 	}
-	for name, values := range p.header {
-		c.Response().Header()[name] = values
-	}
+	maps.Copy(c.Response().Header(), p.header)
 	if err := c.Blob(p.Status, p.ContentType(""), body); err != nil && n.err == nil {
 		n.err = err
 	}

@@ -133,7 +133,7 @@ func describeUpload(op *huma.Operation, r huma.Registry) {
 		"application/json": {Schema: &huma.Schema{
 			Type: huma.TypeObject, Required: []string{"memories"}, AdditionalProperties: false, Properties: map[string]*huma.Schema{
 				"memories":    {Type: huma.TypeArray, Items: memories, Description: "The memories. One that is not valid is rejected by itself."},
-				"name":        {Type: huma.TypeString, Description: "A name for people.", MaxLength: ptr(255)},
+				"name":        {Type: huma.TypeString, Description: "A name for people.", MaxLength: new(255)},
 				"webhook_url": {Type: huma.TypeString, Description: "Where to report the end of the batch."},
 				"priority":    {Type: huma.TypeString, Description: "Its place among batches.", Enum: []any{"interactive", "normal", "bulk"}},
 				"dry_run":     {Type: huma.TypeBoolean, Description: "Store nothing; say what would become of it."},
@@ -144,7 +144,8 @@ func describeUpload(op *huma.Operation, r huma.Registry) {
 	}}
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 // attach adds an example to its operation.
 func (a *API) attach(e example) {

@@ -39,7 +39,7 @@ type FieldProblem struct {
 	Detail  string      `json:"detail" doc:"What is wrong with it." example:"must not be empty"`
 }
 
-// Error, GetStatus, GetHeaders and ContentType make a Problem what huma wants of an error.
+// Error implements error; with GetStatus, GetHeaders and ContentType a Problem is what huma wants of one.
 func (p *Problem) Error() string { return p.Detail }
 
 // GetStatus implements huma.StatusError.
@@ -79,7 +79,7 @@ func kinds() map[memory.Code]kind {
 	}
 }
 
-var kindOf = sync.OnceValue(kinds)
+var kindOf = sync.OnceValue(kinds) //nolint:gochecknoglobals // a constant table, made at its first use
 
 // refused is a problem that a handler made itself, as an error.
 type refused struct{ problem *Problem }
@@ -88,8 +88,7 @@ func (r *refused) Error() string { return r.problem.Detail }
 
 // problemOf turns an error into what the caller sees: codes and messages that are made for that, nothing of a cause.
 func problemOf(err error) *Problem {
-	var r *refused
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refused](err); ok {
 		return r.problem
 	}
 	all := flatten(err)
@@ -150,7 +149,7 @@ func detailOf(code memory.Code, all []error) string {
 
 // flatten returns the errors that err joins; err itself where it joins none.
 func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost can be a list
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

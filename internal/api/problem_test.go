@@ -187,7 +187,7 @@ func TestRequestsCanBeTraced(t *testing.T) {
 			if err := json.Unmarshal([]byte(all[len(all)-1]), &line); err != nil {
 				t.Fatal(err)
 			}
-			if line.Request != got || (line.Trace == trace) != tc.traced || line.Method != "GET" || line.Route != "/v1/memories/:id" ||
+			if line.Request != got || (line.Trace == trace) != tc.traced || line.Method != http.MethodGet || line.Route != "/v1/memories/:id" ||
 				line.Workspace != workspace || line.Memory != "mem_"+name || line.Status != 404 {
 				t.Errorf("logged %+v", line)
 			}

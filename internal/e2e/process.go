@@ -48,7 +48,7 @@ func (p *Process) Start(ctx context.Context) error {
 		p.addr = addr
 	}
 	p.tail = &tail{}
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, "dev", "--listen", p.addr, "--data", p.Data) //nolint:gosec // the binary under test
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, "dev", "--listen", p.addr, "--data", p.Data)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.Data, "SWITCHYARD_TEMPORAL_UI_LISTEN=none"}, p.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output(), p.output()
 	if err := p.cmd.Start(); err != nil {

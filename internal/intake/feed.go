@@ -102,7 +102,7 @@ func (f *ndjsonFeed) readLine() ([]byte, error) {
 		f.buf = append(f.buf, part...)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-		case err == io.EOF: //nolint:errorlint // io.Reader returns it as it is
+		case err == io.EOF:
 			return f.buf, io.EOF
 		case err != nil:
 			return nil, broken(err)

@@ -26,7 +26,7 @@ func newCSVFeed(r io.Reader) (*csvFeed, error) {
 	f.r.FieldsPerRecord = -1 // a row of another length is that row's fault
 	header, err := f.r.Read()
 	switch {
-	case err == io.EOF: //nolint:errorlint // io.Reader returns it as it is
+	case err == io.EOF:
 		return nil, memory.Errorf(memory.CodeInvalid, "the file has no header row")
 	case err != nil:
 		return nil, unreadable(err)
@@ -45,7 +45,7 @@ func (f *csvFeed) next() (item, error) {
 	row, err := f.r.Read()
 	var bad *csv.ParseError
 	switch {
-	case err == io.EOF: //nolint:errorlint // io.Reader returns it as it is
+	case err == io.EOF:
 		return item{}, io.EOF
 	case errors.As(err, &bad):
 		return item{line: bad.StartLine, err: memory.Errorf(memory.CodeMalformed, "is not valid CSV: %s", bad.Err)}, nil
@@ -59,8 +59,7 @@ func (f *csvFeed) next() (item, error) {
 }
 
 func unreadable(err error) error {
-	var bad *csv.ParseError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 		return memory.Errorf(memory.CodeMalformed, "the header row is not valid CSV: %s", bad.Err)
 	}
 	return broken(err)

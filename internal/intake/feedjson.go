@@ -89,7 +89,7 @@ func (f *jsonFeed) end() (bool, error) {
 		return false, err
 	}
 	switch _, err := f.dec.Token(); {
-	case err == io.EOF: //nolint:errorlint // io.Reader returns it as it is
+	case err == io.EOF:
 		return false, io.EOF
 	case err == nil:
 		return false, memory.Errorf(memory.CodeMalformed, "there is more after the end of the JSON object")

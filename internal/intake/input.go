@@ -93,15 +93,14 @@ func rejection(err error) (*memory.Fault, string) {
 
 // flatten returns the coded errors that err is made of, at least one.
 func flatten(err error) []*memory.Error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost can be a list
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []*memory.Error
 		for _, e := range joined.Unwrap() {
 			out = append(out, flatten(e)...)
 		}
 		return out
 	}
-	var e *memory.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*memory.Error](err); ok {
 		return []*memory.Error{e}
 	}
 	return []*memory.Error{memory.Errorf(memory.CodeMalformed, "cannot be read")}

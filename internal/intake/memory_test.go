@@ -21,7 +21,7 @@ func started(r rig) []string {
 	go func() { done <- r.Run(ctx) }()
 	synctest.Wait()
 	cancel()
-	<-done
+	_ = <-done
 	var ids []string
 	for len(r.durable.memories) > 0 {
 		ids = append(ids, (<-r.durable.memories).ID)
@@ -210,6 +210,6 @@ func TestAbandonedUploadsAreSwept(t *testing.T) {
 			t.Errorf("swept what is older than %s", time.Since(before))
 		}
 		cancel()
-		<-done
+		_ = <-done
 	})
 }

@@ -105,7 +105,12 @@ func post(t *testing.T, s *llmtest.Server, path string, body any) (*http.Respons
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := client().Post(s.URL()+path, "application/json", bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+path, bytes.NewReader(b))
+	if err != nil {
+		return nil, "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client().Do(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -137,7 +142,7 @@ func TestServerAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			res, body, err := post(t, s, c.path, c.body)
-			if err != nil || res.StatusCode != 200 || !strings.Contains(body, c.want) {
+			if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(body, c.want) {
 				t.Errorf("%v, %s", err, body)
 			}
 		})

@@ -71,7 +71,7 @@ func NewServer(c Config) (*Server, error) {
 	if c.Embedder == nil {
 		c.Embedder = fake
 	}
-	l, err := net.Listen("tcp", c.Addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("llmtest: %w", err)
 	}

@@ -72,7 +72,7 @@ func monthOf(i int) int {
 }
 
 func (l *lexicon) irregular(body string) {
-	for _, group := range strings.Split(body, "|") {
+	for group := range strings.SplitSeq(body, "|") {
 		if forms := strings.Fields(group); len(forms) > 0 {
 			l.infinite.add(forms[0])
 			l.verbs.add(forms...)

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/openai/openai-go/v3"
@@ -128,11 +129,12 @@ func (t task) with(content string) (task, string) {
 
 // repairs continues a conversation whose last answer does not validate.
 func (p prompt) repairs(answer, problem string) prompt {
-	messages := p.messages[:len(p.messages):len(p.messages)]
+	messages := slices.Clip(p.messages)
 	if answer != "" {
 		messages = append(messages, openai.AssistantMessage(cut(answer, 20_000)))
 	}
-	p.messages = append(messages, openai.UserMessage(
+	messages = append(messages, openai.UserMessage(
 		"That answer is not valid: "+problem+". Answer again with the whole corrected JSON object and nothing else."))
+	p.messages = messages
 	return p
 }

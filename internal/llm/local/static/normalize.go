@@ -54,7 +54,7 @@ func normalizeUnicode(s *scratch, text string) {
 func appendClean(dst []byte, r rune) []byte {
 	switch {
 	case r < utf8.RuneSelf:
-		return appendASCII(dst, byte(r))
+		return appendASCII(dst, byte(r)) //nolint:gosec // below utf8.RuneSelf
 	case r == utf8.RuneError || isControl(r):
 		return dst
 	case unicode.IsSpace(r):

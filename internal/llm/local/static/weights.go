@@ -65,6 +65,6 @@ func (r *rows) addTo(sum []float32, id int) {
 	}
 	row := r.values[id*r.dims : (id+1)*r.dims]
 	for i := range sum[:len(row)] {
-		sum[i] += scale * float32(int8(row[i]))
+		sum[i] += scale * float32(int8(row[i])) //nolint:gosec // the bytes are signed numbers
 	}
 }
