@@ -9,8 +9,9 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// maxFilterArgs keeps filters below the 32,766 parameters that a statement may have.
-const maxFilterArgs = 30_000
+// maxFilterArgs keeps filters below the 32,766 parameters that a statement may have, and the time that SQLite takes to read
+// them, which grows faster than they do, below half a second.
+const maxFilterArgs = 10_000
 
 // filterSQL is f as a condition on a row m of search_memories in the workspace of that number. It says what
 // [store.Filter.Match] says, for every field but the status, and is never NULL.

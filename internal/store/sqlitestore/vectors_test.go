@@ -14,11 +14,6 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-func TestVectors(t *testing.T) {
-	t.Parallel()
-	storetest.Vectors(t, func(tb testing.TB) store.Vectors { return openNew(tb).Vectors() })
-}
-
 // texts stores one memory for each text, named by it, and returns a search by words.
 func texts(tb testing.TB, s *Store, texts ...string) func(tb testing.TB, query string) []string {
 	tb.Helper()
@@ -113,9 +108,9 @@ func TestFiltersOfAnySize(t *testing.T) {
 		code   memory.Code
 	}{
 		"deep":            {deep, ""},
-		"wide":            {wide(store.And, 5000, leaf), ""},
-		"deep and wide":   {wide(store.Or, 100, wide(store.And, 50, leaf)), ""},
-		"too many values": {wide(store.And, 1000, many), memory.CodeInvalid},
+		"wide":            {wide(store.And, 2000, leaf), ""},
+		"deep and wide":   {wide(store.Or, 100, wide(store.And, 20, leaf)), ""},
+		"too many values": {wide(store.And, 200, many), memory.CodeInvalid},
 	} {
 		_, err := s.Vectors().Search(t.Context(), store.VectorQuery{Workspace: "w", Mode: store.Lexical, Text: "word", Filter: &c.filter, Limit: 1})
 		if memory.CodeOf(err) != c.code {
@@ -129,21 +124,22 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	l := newLibrary()
+	page, mentions := l.page("w"), l.mentions("w")
 	var ids []string
-	for range 3 {
-		for _, p := range l.page("w") {
-			other := p
-			other.Passage = 1
-			for p.Version = 1; p.Version <= 2; p.Version++ {
-				other.Version = p.Version
-				node := memory.Node{ID: store.NodeID("w", "thing", p.Text[:8]), Type: "thing", Name: p.Text[:8]}
-				mention := store.Mention{Ref: memory.Ref{Workspace: "w", ID: p.MemoryID, Version: p.Version}, Graph: memory.Graph{
-					Nodes: []memory.Node{node}, Relationships: []memory.Relationship{{From: node.ID, Type: "IS", To: node.ID}}}}
-				if err := errors.Join(s.Vectors().Upsert(t.Context(), benchModel, []store.Point{p, other}), s.Graph().Merge(t.Context(), []store.Mention{mention})); err != nil {
-					t.Fatal(err)
-				}
-			}
-			ids = append(ids, p.MemoryID)
+	for i := range page {
+		ids = append(ids, page[i].MemoryID, mentions[i].Ref.ID)
+	}
+	for range 2 {
+		second := slices.Clone(page)
+		for i := range second {
+			second[i].Passage = 1
+		}
+		if err := errors.Join(s.Vectors().Upsert(t.Context(), benchModel, slices.Concat(page, second)), s.Graph().Merge(t.Context(), mentions)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range page {
+			page[i].Version++
+			mentions[i].Ref.Version++
 		}
 	}
 	check := func(empty bool) {

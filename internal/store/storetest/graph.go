@@ -80,26 +80,23 @@ func graphModel(t *testing.T, s store.Graph) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newGraphModel()
 		workspaces := []string{newWorkspace(), newWorkspace()}
-		rt.Repeat(map[string]func(*rapid.T){
-			"merge": func(rt *rapid.T) {
-				ms := rapid.SliceOfN(someMention(workspaces), 0, 4).Draw(rt, "mentions")
-				if err := s.Merge(t.Context(), ms); err != nil {
-					rt.Fatal(err)
-				}
-				m.merge(ms)
-			},
-			"delete": func(rt *rapid.T) {
-				ws := rapid.SampledFrom(workspaces).Draw(rt, "workspace")
-				ids := rapid.SliceOfN(someMemoryID, 0, 3).Draw(rt, "ids")
+		for range rapid.IntRange(1, 10).Draw(rt, "steps") {
+			ws := rapid.SampledFrom(workspaces).Draw(rt, "workspace")
+			if rapid.IntRange(0, 2).Draw(rt, "step") == 0 {
+				ids := rapid.SliceOfN(someMemoryID, 0, 3).Draw(rt, "delete")
 				if err := s.Delete(t.Context(), ws, ids...); err != nil {
 					rt.Fatal(err)
 				}
 				m.delete(ws, ids)
-			},
-			"": func(rt *rapid.T) {
-				m.check(rt, t.Context(), s, rapid.SampledFrom(workspaces).Draw(rt, "workspace"))
-			},
-		})
+			} else {
+				ms := rapid.SliceOfN(someMention(workspaces), 0, 6).Draw(rt, "merge")
+				if err := s.Merge(t.Context(), ms); err != nil {
+					rt.Fatal(err)
+				}
+				m.merge(ms)
+			}
+			m.check(rt, t.Context(), s, ws)
+		}
 	})
 }
 

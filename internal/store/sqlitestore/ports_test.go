@@ -18,23 +18,24 @@ var mayScanToo = regexp.MustCompile(`^SCAN (json_each|ids|joined|p|w|search_word
 // readsThrough are the steps that read through a workspace. Lists do.
 var readsThrough = regexp.MustCompile(`^SEARCH (\w+) USING .*\(workspace=\?\)$`)
 
-// TestNoSearchScansATable is TestNoQueryScansATable for the other ports. Reading through a workspace is for lists.
-func TestNoSearchScansATable(t *testing.T) {
+// TestPorts runs the suites of access, search and graph, and then asks SQLite how it found the rows of every statement
+// that was used, as TestNoQueryScansATable does. Reading through a workspace is for lists.
+func TestPorts(t *testing.T) {
 	t.Parallel()
 	var plans sync.Map // by text
 	opened := func(tb testing.TB) *Store {
 		s := openNew(tb)
-		tb.Cleanup(func() { explainAll(tb, s, &plans) })
+		tb.Cleanup(func() { explainAll(tb, s, &plans) }) // before it is closed
 		return s
 	}
-	t.Run("Suites", func(t *testing.T) {
-		storetest.Keys(t, func(tb testing.TB) store.Keys { return opened(tb).Keys() })
-		storetest.Workspaces(t, func(tb testing.TB) store.Workspaces { return opened(tb).Workspaces() })
-		storetest.Requests(t, func(tb testing.TB) store.Requests { return opened(tb).Requests() })
-		storetest.Endpoints(t, func(tb testing.TB) store.Endpoints { return opened(tb).Endpoints() })
-		storetest.Deliveries(t, func(tb testing.TB) store.Deliveries { return opened(tb).Deliveries() })
-		storetest.Vectors(t, func(tb testing.TB) store.Vectors { return opened(tb).Vectors() })
-		storetest.Graph(t, func(tb testing.TB) store.Graph { return opened(tb).Graph() })
+	t.Run("Suite", func(t *testing.T) {
+		suite(t, "Keys", storetest.Keys, func(tb testing.TB) store.Keys { return opened(tb).Keys() })
+		suite(t, "Workspaces", storetest.Workspaces, func(tb testing.TB) store.Workspaces { return opened(tb).Workspaces() })
+		suite(t, "Requests", storetest.Requests, func(tb testing.TB) store.Requests { return opened(tb).Requests() })
+		suite(t, "Endpoints", storetest.Endpoints, func(tb testing.TB) store.Endpoints { return opened(tb).Endpoints() })
+		suite(t, "Deliveries", storetest.Deliveries, func(tb testing.TB) store.Deliveries { return opened(tb).Deliveries() })
+		suite(t, "Vectors", storetest.Vectors, func(tb testing.TB) store.Vectors { return opened(tb).Vectors() })
+		suite(t, "Graph", storetest.Graph, func(tb testing.TB) store.Graph { return opened(tb).Graph() })
 	})
 	n := 0
 	plans.Range(func(text, plan any) bool {
@@ -50,6 +51,14 @@ func TestNoSearchScansATable(t *testing.T) {
 	if n < 50 {
 		t.Errorf("only %d statements were looked at", n)
 	}
+}
+
+func suite[P any](t *testing.T, name string, run func(*testing.T, func(testing.TB) P), open func(testing.TB) P) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		run(t, open)
+	})
 }
 
 // TestPlans names the indexes of the queries that must not miss them.
