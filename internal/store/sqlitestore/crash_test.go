@@ -30,7 +30,7 @@ func TestKill9(t *testing.T) {
 		t.Run(fmt.Sprint("After", after, "Writes"), func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "store.db")
-			acknowledged := killAfter(t, path, after)
+			acknowledged := killAfter(t, path, after, func() {})
 			s := openAt(t, path)
 			var check string
 			if err := s.queryRow(t.Context(), "PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
@@ -58,8 +58,43 @@ func TestKill9(t *testing.T) {
 	}
 }
 
-// killAfter returns the ids of the memories that the process had said were written when it was killed.
-func killAfter(t *testing.T, path string, n int) (acknowledged []string) {
+// TestTwoProcesses writes to a file to which another process writes without a pause.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	mine := 0
+	theirs := killAfter(t, path, 50, func() {
+		s, err := Open(t.Context(), path, Config{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for range 20 {
+			if _, err := s.Memories().Put(t.Context(), []store.Intake{intakeFor("mine", "x")}); err != nil {
+				t.Error(err)
+			}
+			mine++
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := openAt(t, path)
+	for workspace, want := range map[string]int{"mine": mine, "w": len(theirs)} {
+		counts, err := s.Memories().Count(t.Context(), workspace)
+		got := 0
+		for _, n := range counts {
+			got += n
+		}
+		if err != nil || got < want {
+			t.Errorf("%d memories of %s, want %d, %v", got, workspace, want, err)
+		}
+	}
+}
+
+// killAfter starts a process that writes, and kills it once it has written n memories and meanwhile has returned. It
+// returns the ids of those that the process had said were written.
+func killAfter(t *testing.T, path string, n int, meanwhile func()) (acknowledged []string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKill9$")
 	cmd.Env = append(os.Environ(), writerEnv+"="+path)
 	out, err := cmd.StdoutPipe()
@@ -79,6 +114,7 @@ func killAfter(t *testing.T, path string, n int) (acknowledged []string) {
 			continue // the line that the kill cut
 		}
 		if acknowledged = append(acknowledged, line); len(acknowledged) == n {
+			meanwhile()
 			if err := cmd.Process.Kill(); err != nil {
 				t.Error(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -109,6 +110,41 @@ func TestWrite(t *testing.T) {
 		}
 	})
 
+	t.Run("AFullDiskIsUnavailableAndNothingIsHalfWritten", func(t *testing.T) {
+		t.Parallel()
+		s := openNew(t)
+		table(t, s)
+		limit := func(pages int) func(*tx) error {
+			return func(tx *tx) error {
+				_, err := tx.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+				return err
+			}
+		}
+		huge := func(tx *tx) error {
+			if err := insert(2)(tx); err != nil {
+				return err
+			}
+			_, err := tx.exec("CREATE TABLE big AS SELECT zeroblob(10000000)")
+			return err
+		}
+		errs := together(s, limit(1), insert(1), huge, insert(3), limit(1_000_000), insert(4))
+		if memory.CodeOf(errs[2]) != memory.CodeUnavailable {
+			t.Errorf("got %v", errs[2])
+		}
+		want := 0
+		for _, i := range []int{1, 2, 3, 5} {
+			if errs[i] == nil {
+				want++
+			}
+		}
+		if got := count(t, s); got != want {
+			t.Errorf("%d rows of %d acknowledged", got, want)
+		}
+		if err := s.write(t.Context(), insert(5)); err != nil {
+			t.Error(err)
+		}
+	})
+
 	t.Run("DoesNotRunWhereItsCallerLeftBeforeItsTurn", func(t *testing.T) {
 		t.Parallel()
 		s := openNew(t)
@@ -117,20 +153,17 @@ func TestWrite(t *testing.T) {
 		wg.Go(func() { _ = s.write(t.Context(), func(*tx) error { close(entered); <-leave; return nil }) })
 		<-entered
 		ctx, cancel := context.WithCancel(t.Context())
-		ran := false
-		var err error
-		queued := make(chan struct{})
-		wg.Go(func() {
-			close(queued)
-			err = s.write(ctx, func(*tx) error { ran = true; return nil })
-		})
-		<-queued
+		left := make(chan error)
+		go func() { left <- s.write(ctx, func(*tx) error { t.Error("ran although its caller left"); return nil }) }()
+		for len(s.writer.queue) == 0 {
+			runtime.Gosched()
+		}
 		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) { // it answers at once, not when its turn comes
+			t.Errorf("got %v", err)
+		}
 		close(leave)
 		wg.Wait()
-		if ran != (err == nil) {
-			t.Errorf("ran: %v, answered: %v", ran, err)
-		}
 		if err := s.write(ctx, func(*tx) error { t.Error("ran although its context had ended"); return nil }); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
