@@ -10,7 +10,7 @@ import (
 )
 
 // buildVersion is set by the linker: see the Makefile.
-var buildVersion string
+var buildVersion string //nolint:gochecknoglobals // the linker asks for one
 
 // version is what make build says it is, else what `go install` knows.
 func version() string {
