@@ -178,6 +178,11 @@ var checkpointTests = map[string]func(k kit){
 			k.same("steps", len(k.get(d.Memory.Ref()).Steps) == 1, oks[i])
 		}
 	},
+	"OfAFenceThatIsNotInForceYetIsRefused": func(k kit) {
+		d := k.run(text("a"), "p")
+		d.Fence++
+		k.refused(d)
+	},
 	"OfAnotherWorkspaceIsRefused": func(k kit) {
 		d := k.run(text("a"), "p")
 		d.Memory.Workspace = "wsp_two"
