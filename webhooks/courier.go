@@ -35,9 +35,9 @@ type Config struct {
 	PerEndpoint int
 	// Total is the same over all endpoints. Default: 256.
 	Total int
-	// QueuePerEndpoint is how many first attempts at one endpoint may wait in memory. Default: 128.
+	// QueuePerEndpoint is how many first attempts at one endpoint may wait in memory. Default: 4,096.
 	QueuePerEndpoint int
-	// Queue is how many first attempts may wait in memory. Default: 2,048.
+	// Queue is how many first attempts may wait in memory. Default: 16,384.
 	Queue int
 	// Transport makes the requests. Default: the guard's own, which every other one goes around.
 	Transport http.RoundTripper
@@ -55,8 +55,8 @@ func (c Config) withDefaults(g *Guard) Config {
 	c.FailingFor = orElse(c.FailingFor, 5*24*time.Hour)
 	c.PerEndpoint = orElse(c.PerEndpoint, 8)
 	c.Total = orElse(c.Total, 256)
-	c.QueuePerEndpoint = orElse(c.QueuePerEndpoint, 128)
-	c.Queue = orElse(c.Queue, 2048)
+	c.QueuePerEndpoint = orElse(c.QueuePerEndpoint, 4096)
+	c.Queue = orElse(c.Queue, 16384)
 	if c.Transport == nil {
 		c.Transport = g.Transport()
 	}

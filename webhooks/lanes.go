@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -9,7 +10,8 @@ import (
 
 // lanes keep endpoints out of each other's way: each has its own queue and a bound on how many attempts are made at it
 // at the same time, so that one that never answers holds up itself only. Lanes with something waiting take turns. What
-// waits is bounded, for each lane and in all: who does not get in leaves the delivery to the store.
+// waits is bounded, for each lane and in all: who does not get in leaves the delivery to the store. A delivery is in
+// there once.
 type lanes struct {
 	perLane, total      int // attempts at the same time
 	perLaneQueue, queue int // deliveries waiting
@@ -19,15 +21,16 @@ type lanes struct {
 	running map[string]int       // attempts being made, by lane
 	active  int                  // their sum
 	waiting map[string][]store.Delivery
-	queued  int      // their sum
-	turns   []string // the lanes with something waiting, next one first
+	queued  int             // their sum
+	turns   []string        // the lanes with something waiting, next one first
+	inside  map[string]bool // by id: whether its attempt is being made, or it waits
 	started sync.WaitGroup
 }
 
 func newLanes(c Config) *lanes {
 	return &lanes{
 		perLane: c.PerEndpoint, total: c.Total, perLaneQueue: c.QueuePerEndpoint, queue: c.Queue,
-		running: map[string]int{}, waiting: map[string][]store.Delivery{},
+		running: map[string]int{}, waiting: map[string][]store.Delivery{}, inside: map[string]bool{},
 	}
 }
 
@@ -43,18 +46,30 @@ func (l *lanes) close() {
 	l.mu.Lock()
 	l.run, l.turns, l.queued = nil, nil, 0
 	clear(l.waiting)
+	maps.DeleteFunc(l.inside, func(_ string, running bool) bool { return !running })
 	l.mu.Unlock()
 	l.started.Wait()
 }
 
-// put queues a delivery; false where there is no room.
+// What waits keeps its body and its claim in front of a queue only, so that a long one is a list of names: behind, a
+// delivery is claimed and read anew when its turn comes.
+const (
+	wholePerLane = 64
+	wholeInAll   = 1_024
+)
+
+// put queues a delivery; false where there is no room, or it is there already.
 func (l *lanes) put(d store.Delivery) bool {
 	key := lane(d)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.hasRoom(key) {
+	if _, there := l.inside[d.ID]; there || !l.hasRoom(key) {
 		return false
 	}
+	if len(l.waiting[key]) >= wholePerLane || l.queued >= wholeInAll {
+		d.Body, d.Attempts, d.Lease = nil, nil, store.Lease{}
+	}
+	l.inside[d.ID] = false
 	if len(l.waiting[key]) == 0 {
 		l.turns = append(l.turns, key)
 	}
@@ -100,10 +115,44 @@ func (l *lanes) start(key string, d store.Delivery) {
 	run := l.run
 	l.running[key]++
 	l.active++
+	l.inside[d.ID] = true
 	l.started.Go(func() {
 		defer l.leave(key)
+		defer l.forget(d.ID)
 		run(d)
 	})
+}
+
+func (l *lanes) forget(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.inside, id)
+}
+
+// holds says whether a delivery is in here, and whether its attempt is being made.
+func (l *lanes) holds(d store.Delivery) (held, running bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	running, held = l.inside[d.ID]
+	return held, running
+}
+
+// drop takes a waiting delivery out.
+func (l *lanes) drop(d store.Delivery) {
+	key := lane(d)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.waiting[key], func(w store.Delivery) bool { return w.ID == d.ID })
+	if i < 0 {
+		return
+	}
+	l.waiting[key] = slices.Delete(l.waiting[key], i, i+1)
+	l.queued--
+	delete(l.inside, d.ID)
+	if len(l.waiting[key]) == 0 {
+		delete(l.waiting, key)
+		l.turns = slices.DeleteFunc(l.turns, func(t string) bool { return t == key })
+	}
 }
 
 // enter takes a place for an attempt that someone else makes; false where the lane, or all of them, are full. Who got in

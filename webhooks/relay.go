@@ -203,8 +203,8 @@ func (r *Relay) setAway(until time.Time) {
 	r.away = until
 }
 
-// sweep takes up deliveries whose lease has expired: of a process that died, of an overfull queue, of a durable engine
-// that was away. Those never tried are tried here, where there is room; the others go to the workflows.
+// sweep takes up deliveries whose lease has expired: of a process that died, of a queue that was full or is slow, of a
+// durable engine that was away. Those never tried are tried here, where there is room; the others go to the workflows.
 func (r *Relay) sweep(ctx context.Context) error {
 	due, err := r.courier.stores.Deliveries.Due(ctx, r.courier.config.Now(), r.config.SweepPage)
 	if err != nil {
@@ -219,7 +219,14 @@ func (r *Relay) sweep(ctx context.Context) error {
 }
 
 func (r *Relay) takeUp(ctx context.Context, d store.Delivery) error {
-	if made(d) > 0 || !r.courier.first.room(d) {
+	held, running := r.courier.first.holds(d)
+	switch {
+	case running:
+		return nil // it takes long to be recorded
+	case held: // it has waited for so long that its lease is over: this lane is too slow for it
+		r.courier.first.drop(d)
+		return r.handOver(ctx, d, due(d))
+	case made(d) > 0 || !r.courier.first.room(d):
 		return r.handOver(ctx, d, due(d))
 	}
 	now := r.courier.config.Now()
