@@ -64,7 +64,7 @@ func (s *nameServer) serve() {
 			return
 		}
 		if reply := s.reply(buf[:n]); reply != nil {
-			s.conn.WriteTo(reply, from)
+			_, _ = s.conn.WriteTo(reply, from)
 		}
 	}
 }

@@ -109,8 +109,7 @@ func (g *Guard) CheckURL(ctx context.Context, pointer, raw string) error {
 	if err == nil {
 		err = g.checkHost(ctx, host)
 	}
-	var e *memory.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*memory.Error](err); ok {
 		e.Pointer = pointer
 	}
 	return err

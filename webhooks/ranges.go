@@ -71,7 +71,7 @@ func forbidden6() []block {
 }
 
 // nat64 is how IPv6-only networks reach IPv4: where it is allowed, the address inside is judged as well.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+var nat64 = netip.MustParsePrefix("64:ff9b::/96") //nolint:gochecknoglobals // a constant, as far as Go lets a prefix be one
 
 func inNAT64(a netip.Addr) netip.Addr {
 	b := a.As16()

@@ -51,7 +51,7 @@ func LoadOrCreateKeyfile(path string) (SealKey, error) {
 }
 
 func loadKeyfile(path string) (SealKey, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return SealKey{}, fmt.Errorf("read the key file: %w", err)
 	}
@@ -70,7 +70,7 @@ func createKeyfile(path string) error {
 	}
 	defer os.Remove(f.Name())
 	var key SealKey
-	rand.Read(key[:]) //nolint:errcheck // it never fails: see crypto/rand
+	rand.Read(key[:]) // never fails: see crypto/rand
 	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key[:]) + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (s *Sealer) Seal(workspace, purpose string, text []byte) []byte {
 	sealed[0] = sealVersion
 	copy(sealed[1:], s.current[:])
 	nonce := sealed[sealHeader-nonceBytes:]
-	rand.Read(nonce) //nolint:errcheck // it never fails: see crypto/rand
+	rand.Read(nonce) // never fails: see crypto/rand
 	return s.keys[s.current].Seal(sealed, nonce, text, associated(workspace, purpose))
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -89,9 +90,7 @@ func (m message) request(ctx context.Context, now time.Time) (*http.Request, err
 	if err != nil {
 		return nil, memory.Wrap(memory.CodeInvalid, err, "the address is no URL")
 	}
-	for name, values := range m.headers {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, m.headers)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", userAgent)
 	if m.papr {

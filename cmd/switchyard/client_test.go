@@ -333,7 +333,7 @@ func TestProgressSaysHowFastItGoes(t *testing.T) {
 	p.upload(1_000_000, 2_000_000)
 	p.upload(2_000_000, 2_000_000)
 	p.end()
-	p.upload(1, 2) // a late reader
+	p.upload(3, 3) // a late reader
 	want := "\r\x1b[Kuploading  [                    ]   0 % 0 bytes of 2.0 MB" +
 		"\r\x1b[Kuploading  [==========          ]  50 % 1.0 MB of 2.0 MB" +
 		"\r\x1b[Kuploading  [====================] 100 % 2.0 MB of 2.0 MB\n"

@@ -39,6 +39,9 @@ func (t *console) printTable(rows [][]cell) {
 		}
 	}
 	for _, row := range rows {
+		for len(row) > 0 && row[len(row)-1].text == "" {
+			row = row[:len(row)-1] // no blanks at the end of a line
+		}
 		for i, c := range row {
 			fmt.Fprint(t.out, t.paint(c.style, c.text))
 			if i < len(row)-1 {

@@ -144,9 +144,6 @@ func describeUpload(op *huma.Operation, r huma.Registry) {
 	}}
 }
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 // attach adds an example to its operation.
 func (a *API) attach(e example) {
 	op := a.operation(e.method, e.path)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -125,8 +126,8 @@ func (s *Server) UIAddress() string { return s.uiAddress }
 // what Temporal offers no way to close, an idle connection to each file and two idle clients, goes with the process.
 func (s *Server) Close() error {
 	s.once.Do(func() {
-		for i := len(s.stops) - 1; i >= 0; i-- {
-			s.stopErr = errors.Join(s.stopErr, s.stops[i]())
+		for _, v := range slices.Backward(s.stops) {
+			s.stopErr = errors.Join(s.stopErr, v())
 		}
 	})
 	return s.stopErr

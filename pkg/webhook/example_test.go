@@ -54,7 +54,7 @@ func ExampleVerifier_Request() {
 			panic(err)
 		}
 		defer answer.Body.Close()
-		io.Copy(io.Discard, answer.Body)
+		_, _ = io.Copy(io.Discard, answer.Body)
 		fmt.Println(answer.StatusCode)
 	}
 	send(body, body)

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func FuzzRoundTrip(f *testing.F) {
 			if m, err := v.Verify(h, body); err != nil || m.ID != id || m.Time.Unix() != seconds {
 				t.Fatalf("with %v: %+v, %v", k, m, err)
 			}
-			if _, err := v.Verify(h, append(body[:len(body):len(body)], 0)); err == nil {
+			if _, err := v.Verify(h, append(slices.Clip(body), 0)); err == nil {
 				t.Fatal("a longer body verifies")
 			}
 		}

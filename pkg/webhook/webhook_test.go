@@ -236,7 +236,7 @@ func TestRequest(t *testing.T) {
 	t.Parallel()
 	key := webhook.GenerateSecret()
 	request := func(body []byte) *http.Request {
-		r := httptest.NewRequest(http.MethodPost, "/hook", bytes.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/hook", bytes.NewReader(body))
 		if err := webhook.SetHeaders(r.Header, "evt_1", time.Now(), body, key); err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ func wrap(err error) error {
 	return memory.Wrap(code, err, messages[code])
 }
 
+//nolint:gochecknoglobals // a constant table
 var messages = map[memory.Code]string{
 	memory.CodeUnavailable: "the store is not available at the moment",
 	memory.CodeConflict:    "the store holds something that is in the way of this",

@@ -61,6 +61,7 @@ func (w *filterWriter) combine(fs []store.Filter, op, none string) string {
 	return "(" + left + op + w.combine(fs[half:], op, none) + ")"
 }
 
+//nolint:gochecknoglobals // a constant table
 var filterColumns = map[string]string{
 	"external_id": "m.external_id",
 	"batch_id":    "m.batch_id",
@@ -68,6 +69,7 @@ var filterColumns = map[string]string{
 	"occurred_at": "m.occurred_at",
 }
 
+//nolint:gochecknoglobals // a constant table
 var comparisons = map[store.Op]string{store.Gt: " > ", store.Gte: " >= ", store.Lt: " < ", store.Lte: " <= "}
 
 // column writes a condition on a column that holds texts or times, or NULL where the memory has none.

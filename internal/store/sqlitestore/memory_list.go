@@ -34,6 +34,8 @@ func (ms memories) List(ctx context.Context, q store.MemoryQuery) ([]memory.Memo
 }
 
 // The statuses a memory can have.
+//
+//nolint:gochecknoglobals // a constant list
 var memoryStatuses = []memory.Status{memory.StatusQueued, memory.StatusProcessing, memory.StatusCompleted,
 	memory.StatusDegraded, memory.StatusFailed, memory.StatusCancelled}
 

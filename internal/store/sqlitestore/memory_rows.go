@@ -138,7 +138,7 @@ func labelHash(workspace, key, text string) int64 {
 	for _, s := range []string{workspace, key, text} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
-	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
+	return int64(binary.BigEndian.Uint64(h.Sum(nil))) //nolint:gosec // a hash: any number will do
 }
 
 func addLabels(tx *tx, m *memory.Memory) error {

@@ -28,7 +28,7 @@ func vectorsFilters(t *testing.T, s store.Vectors) {
 		if err := s.Upsert(t.Context(), model, ps); err != nil {
 			rt.Fatal(err)
 		}
-		for range 8 {
+		for range 5 {
 			holdFilter(rt, s, ws, ms, someFilter(3).Draw(rt, "filter"))
 		}
 	})

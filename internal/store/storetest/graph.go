@@ -144,7 +144,7 @@ func graphPages(t *testing.T, s store.Graph) {
 	for _, q := range []store.NodeQuery{{Limit: 1}, {Limit: 3}, {Limit: 7}, {Limit: 3, Type: "Person"}} {
 		q.Workspace = ws
 		var got []memory.Node
-		for range len(all) {
+		for range all {
 			page, next, err := s.Nodes(t.Context(), q)
 			must(t, err)
 			if len(page) > q.Limit {
