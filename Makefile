@@ -71,10 +71,6 @@ test-integration: build ## Run the end-to-end tests against bin/switchyard
 demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file memories.ndjson" for another text)
 	@go run ./internal/e2e/demo -binary $(BIN) $(ARGS)
 
-.PHONY: demo
-demo: build ## Send a whole book through it and print what happens (ARGS="-file F.ndjson -query …" for another)
-	@go run ./internal/e2e/demo $(ARGS)
-
 .PHONY: bench
 bench: ## Run all benchmarks; what they report besides times are ratios, which hold on any machine
 	go test -tags lean -run '^$$' -bench . -benchmem $(call with_benchmarks,':!internal/embedded')
