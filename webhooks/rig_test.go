@@ -238,6 +238,9 @@ func (r *rig) run(p *process) *running {
 	courier := NewCourier(r.mem.as(p), r.guard, r.sealer, c)
 	relay := NewRelay(courier, startAs{r.engine, p}, r.relay)
 	ctx, cancel := context.WithCancel(r.tb.Context())
+	if p != nil {
+		p.death = cancel
+	}
 	done := make(chan error, 1)
 	r.engine.employ(courier)
 	go func() { done <- relay.Run(ctx) }()
@@ -249,9 +252,6 @@ func (r *rig) run(p *process) *running {
 				r.tb.Errorf("Run: %v", err)
 			}
 		})
-	}
-	if p != nil {
-		p.death = cancel
 	}
 	r.tb.Cleanup(stop)
 	return &running{relay, courier, NewEndpoints(courier), stop}
