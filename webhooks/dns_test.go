@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -150,4 +151,9 @@ func (l *listener) connections() int {
 func (l *listener) port() string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
+}
+
+// serveNothing is a resolver whose servers never answer.
+func serveNothing() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe }}
 }

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -32,6 +34,7 @@ type durableRig struct {
 func newDurableRig(t *testing.T, handle func(n int) (int, http.Header)) *durableRig {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	r := &durableRig{env: suite.NewTestWorkflowEnvironment(), mem: newMem(), handle: handle}
 	r.env.SetTestTimeout(time.Minute)
 	w := newWire()
@@ -40,7 +43,7 @@ func newDurableRig(t *testing.T, handle func(n int) (int, http.Header)) *durable
 		status, header := r.handle(n)
 		return status, header, nil
 	})
-	r.courier = NewCourier(r.mem.as(nil), NewGuard(GuardConfig{}), sealer(t), Config{Transport: w, Now: r.env.Now})
+	r.courier = NewCourier(r.mem.as(nil), NewGuard(GuardConfig{}), sealer(t), Config{Transport: w, Now: r.env.Now, Log: slog.New(slog.DiscardHandler)})
 	r.courier.Register(r.env)
 	e := event(memory.EventBatchCompleted, oneOff)
 	r.d = delivery(e, "", e.URL, []byte("{}"), store.Lease{}, r.env.Now())
@@ -218,9 +221,10 @@ func (e execute) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOption
 func TestActivityErrorsCarryTheCodeAndNoCause(t *testing.T) {
 	t.Parallel()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	m := newMem()
-	c := NewCourier(m.as(nil), NewGuard(GuardConfig{}), sealer(t), Config{})
+	c := NewCourier(m.as(nil), NewGuard(GuardConfig{}), sealer(t), Config{Log: slog.New(slog.DiscardHandler)})
 	c.stores.Deliveries = broken{c.stores.Deliveries}
 	env.RegisterActivityWithOptions(c.deliver, activity.RegisterOptions{Name: activityName})
 	_, err := env.ExecuteActivity(activityName, Ref{"wsp_1", "dlv_1"})

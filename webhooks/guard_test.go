@@ -347,8 +347,7 @@ func FuzzCheckURL(f *testing.F) {
 	for _, c := range guardCases(f) {
 		f.Add(c.url)
 	}
-	none := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe }}
-	g := NewGuard(GuardConfig{Resolver: none})
+	g := NewGuard(GuardConfig{Resolver: serveNothing()})
 	f.Fuzz(func(t *testing.T, raw string) {
 		if g.CheckURL(t.Context(), "", raw) != nil {
 			return

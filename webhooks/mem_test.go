@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -260,26 +259,28 @@ func (m memDeliveries) Get(_ context.Context, workspace, id string) (d store.Del
 }
 
 func (m memDeliveries) List(_ context.Context, q store.DeliveryQuery) ([]store.Delivery, string, error) {
-	skip, err := strconv.Atoi(cmp.Or(q.Cursor, "0"))
-	if err != nil {
+	older := func(a, b store.Delivery) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt.Time), cmp.Compare(b.ID, a.ID))
+	}
+	m.mu.Lock()
+	from, known := m.deliveries[q.Cursor]
+	m.mu.Unlock()
+	if q.Cursor != "" && !known {
 		return nil, "", memory.Errorf(memory.CodeInvalid, "no cursor")
 	}
 	var found []store.Delivery
 	for _, d := range m.all() {
 		if d.Workspace == q.Workspace && (q.EndpointID == "" || d.EndpointID == q.EndpointID) &&
-			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, d.Status)) && !d.CreatedAt.Before(q.Since) {
+			(len(q.Statuses) == 0 || slices.Contains(q.Statuses, d.Status)) && !d.CreatedAt.Before(q.Since) && (!known || older(d, from) > 0) {
 			d.Body = nil
 			found = append(found, d)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b store.Delivery) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt.Time), cmp.Compare(b.ID, a.ID))
-	})
-	found = found[min(skip, len(found)):]
+	slices.SortFunc(found, older)
 	if len(found) <= q.Limit {
 		return found, "", nil
 	}
-	return found[:q.Limit], strconv.Itoa(skip + q.Limit), nil
+	return found[:q.Limit], found[q.Limit-1].ID, nil
 }
 
 // edit changes a delivery under the lock, if f says so.

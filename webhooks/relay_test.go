@@ -168,6 +168,7 @@ func TestTheWholeSchedule(t *testing.T) {
 		r.wire.answers("receiver.test", 500)
 		start := time.Now()
 		r.mem.owe(event(memory.EventMemoryCompleted, oneOff))
+		r.relay = unhurried()
 		r.run(nil)
 		time.Sleep(80 * time.Hour)
 		synctest.Wait()
@@ -467,6 +468,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			return 200, nil, nil
 		})
 		r.mem.owe(event(memory.EventMemoryCompleted, oneOff))
+		r.relay = unhurried()
 		r.run(nil)
 		time.Sleep(40 * time.Hour)
 		got := r.wire.got()
