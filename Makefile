@@ -72,7 +72,7 @@ demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file 
 	@go run ./internal/e2e/demo -binary $(BIN) $(ARGS)
 
 .PHONY: bench
-bench: ## Run all benchmarks; what they report besides times are ratios, which hold on any machine
+bench: ## Run all benchmarks
 	go test -tags lean -run '^$$' -bench . -benchmem $(call with_benchmarks,':!internal/embedded')
 	go test -run '^$$' -bench . -benchmem $(call with_benchmarks,internal/embedded)
 
