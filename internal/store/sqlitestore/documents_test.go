@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/switchyard-ai/switchyard/internal/store/storetest"
@@ -11,7 +12,16 @@ func documents(s *Store) storetest.Ports {
 	return storetest.Ports{Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Batches: s.Batches(), BatchRuns: s.BatchRuns()}
 }
 
+// TestDocuments runs the suite, and then looks at the plan of every statement that it used.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	storetest.Documents(t, func(tb testing.TB) storetest.Ports { return documents(openNew(tb)) })
+	var plans sync.Map // by text
+	t.Run("Suite", func(t *testing.T) {
+		storetest.Documents(t, func(tb testing.TB) storetest.Ports {
+			s := openNew(tb)
+			tb.Cleanup(func() { explainAll(tb, s, &plans) }) // before it is closed
+			return documents(s)
+		})
+	})
+	t.Run("NoQueryScansATable", func(t *testing.T) { checkPlans(t, &plans, 50) })
 }

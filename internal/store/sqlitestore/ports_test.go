@@ -19,7 +19,7 @@ var mayScanToo = regexp.MustCompile(`^SCAN (json_each|ids|joined|p|w|search_word
 var readsThrough = regexp.MustCompile(`^SEARCH (\w+) USING .*\(workspace=\?\)$`)
 
 // TestPorts runs the suites of access, search and graph, and then asks SQLite how it found the rows of every statement
-// that was used, as TestNoQueryScansATable does. Reading through a workspace is for lists.
+// that was used, as TestDocuments does. Reading through a workspace is for lists.
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	var plans sync.Map // by text
