@@ -41,6 +41,13 @@ type process struct {
 	death func()
 }
 
+// did are the steps so far.
+func (p *process) did() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.steps)
+}
+
 var errDead = errors.New("the process is dead")
 
 func (p *process) do(name string, f func() error) error {

@@ -131,11 +131,11 @@ func killed(t *testing.T, r *rig, codes []int, after bool, dieAt int) (lived boo
 	synctest.Wait()
 	d := r.only()
 	if d.Status != store.DeliveryDelivered || len(r.mem.owed) != 0 {
-		t.Errorf("killed at %q: %s, %d events owed\n%s", p.steps, d.Status, len(r.mem.owed), r.log)
+		t.Errorf("killed at %q: %s, %d events owed\n%s", p.did(), d.Status, len(r.mem.owed), r.log)
 	}
 	got := r.wire.got()
 	if len(got) < len(codes) || len(got) > len(codes)+1 {
-		t.Errorf("killed at %q: %d arrivals", p.steps, len(got))
+		t.Errorf("killed at %q: %d arrivals", p.did(), len(got))
 	}
 	for _, a := range got {
 		if a.id != e.ID || string(a.body) != string(d.Body) {
@@ -156,8 +156,8 @@ func TestKillsReachEveryKindOfStep(t *testing.T) {
 		for _, step := range []string{
 			"list endpoints", "create deliveries", "settle", "get workspace", "save workspace", "send", "record attempt", "claim", "start workflow", "get delivery",
 		} {
-			if !slices.Contains(p.steps, step) {
-				t.Errorf("no process was killed at %q: the steps are %q", step, p.steps)
+			if !slices.Contains(p.did(), step) {
+				t.Errorf("no process was killed at %q: the steps are %q", step, p.did())
 			}
 		}
 	})
