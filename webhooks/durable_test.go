@@ -93,7 +93,7 @@ func TestWorkflowEndsWithSuccess(t *testing.T) {
 
 func TestWorkflowGoesOnWhereTheRelayStopped(t *testing.T) {
 	t.Parallel()
-	r := newDurableRig(t, func(n int) (int, http.Header) { return 500, nil })
+	r := newDurableRig(t, func(int) (int, http.Header) { return 500, nil })
 	next := memory.At(r.env.Now().Add(time.Hour))
 	for i := range 8 {
 		a := store.Attempt{Round: 1, At: memory.At(r.env.Now()), StatusCode: 500, NextAt: &next}

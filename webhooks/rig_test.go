@@ -158,10 +158,10 @@ func (e *engine) run(id string, ref Ref) {
 		e.mu.Lock()
 		worker, away := e.worker, e.away
 		e.mu.Unlock()
-		v, err := Verdict{Wait: time.Second}, error(nil)
+		v := Verdict{Wait: time.Second}
 		if worker != nil && !away {
-			if v, err = worker.next(e.ctx, ref, id); err != nil {
-				v = Verdict{Wait: time.Second}
+			if next, err := worker.next(e.ctx, ref, id); err == nil {
+				v = next
 			}
 		}
 		if v.Over {
