@@ -18,8 +18,8 @@ type lanes struct {
 
 	mu      sync.Mutex
 	run     func(d store.Delivery, leave func()) // nil: closed
-	running map[string]int       // attempts being made, by lane
-	active  int                  // their sum
+	running map[string]int                       // attempts being made, by lane
+	active  int                                  // their sum
 	waiting map[string][]store.Delivery
 	queued  int             // their sum
 	turns   []string        // the lanes with something waiting, next one first
