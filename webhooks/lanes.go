@@ -17,27 +17,25 @@ type lanes struct {
 	perLaneQueue, queue int // deliveries waiting
 
 	mu      sync.Mutex
-	run     func(d store.Delivery, leave func()) // nil: closed
-	running map[string]int                       // attempts being made, by lane
-	active  int                                  // their sum
+	run     func(store.Delivery) // nil: closed
+	running map[string]int       // attempts being made, by lane
+	active  int                  // their sum
 	waiting map[string][]store.Delivery
 	queued  int             // their sum
 	turns   []string        // the lanes with something waiting, next one first
 	inside  map[string]bool // by id: whether its attempt is being made, or it waits
-	bytes   map[string]int  // of the bodies that wait, by lane; "" is their sum
 	started sync.WaitGroup
 }
 
 func newLanes(c Config) *lanes {
 	return &lanes{
 		perLane: c.PerEndpoint, total: c.Total, perLaneQueue: c.QueuePerEndpoint, queue: c.Queue,
-		running: map[string]int{}, waiting: map[string][]store.Delivery{}, inside: map[string]bool{}, bytes: map[string]int{},
+		running: map[string]int{}, waiting: map[string][]store.Delivery{}, inside: map[string]bool{},
 	}
 }
 
-// open lets deliveries in; run is called for each, in a goroutine of its own. The place in the lane is free when run
-// calls leave, or returns.
-func (l *lanes) open(run func(d store.Delivery, leave func())) {
+// open lets deliveries in; run is called for each, in a goroutine of its own.
+func (l *lanes) open(run func(store.Delivery)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run = run
@@ -48,17 +46,16 @@ func (l *lanes) close() {
 	l.mu.Lock()
 	l.run, l.turns, l.queued = nil, nil, 0
 	clear(l.waiting)
-	clear(l.bytes)
 	maps.DeleteFunc(l.inside, func(_ string, running bool) bool { return !running })
 	l.mu.Unlock()
 	l.started.Wait()
 }
 
-// What waits keeps its body and its claim as long as there is room for bodies; beyond, the queue is a list of names, and
-// a delivery is claimed and read anew when its turn comes.
+// What waits keeps its body and its claim in front of a queue only, so that a long one is a list of names: behind, a
+// delivery is claimed and read anew when its turn comes.
 const (
-	bytesPerLane = 2 << 20
-	bytesInAll   = 16 << 20
+	wholePerLane = 64
+	wholeInAll   = 1_024
 )
 
 // put queues a delivery, unless there is no room, or it is there already.
@@ -69,10 +66,9 @@ func (l *lanes) put(d store.Delivery) {
 	if _, there := l.inside[d.ID]; there || !l.hasRoom(key) {
 		return
 	}
-	if l.bytes[key]+len(d.Body) > bytesPerLane || l.bytes[""]+len(d.Body) > bytesInAll {
+	if len(l.waiting[key]) >= wholePerLane || l.queued >= wholeInAll {
 		d.Body, d.Attempts, d.Lease = nil, nil, store.Lease{}
 	}
-	l.weigh(key, len(d.Body))
 	l.inside[d.ID] = false
 	if len(l.waiting[key]) == 0 {
 		l.turns = append(l.turns, key)
@@ -80,13 +76,6 @@ func (l *lanes) put(d store.Delivery) {
 	l.waiting[key] = append(l.waiting[key], d)
 	l.queued++
 	l.dispatch()
-}
-
-func (l *lanes) weigh(key string, bytes int) {
-	l.bytes[""] += bytes
-	if l.bytes[key] += bytes; l.bytes[key] == 0 {
-		delete(l.bytes, key)
-	}
 }
 
 // room reports whether put would find room now.
@@ -111,7 +100,6 @@ func (l *lanes) dispatch() {
 		d := l.waiting[key][0]
 		l.waiting[key] = l.waiting[key][1:]
 		l.queued--
-		l.weigh(key, -len(d.Body))
 		l.turns = slices.Delete(l.turns, i, i+1)
 		if len(l.waiting[key]) > 0 {
 			l.turns = append(l.turns, key)
@@ -128,10 +116,9 @@ func (l *lanes) start(key string, d store.Delivery) {
 	l.active++
 	l.inside[d.ID] = true
 	l.started.Go(func() {
-		leave := sync.OnceFunc(func() { l.leave(key) })
-		defer leave()
+		defer l.leave(key)
 		defer l.forget(d.ID)
-		run(d, leave)
+		run(d)
 	})
 }
 
@@ -158,7 +145,6 @@ func (l *lanes) drop(d store.Delivery) {
 	if i < 0 {
 		return
 	}
-	l.weigh(key, -len(l.waiting[key][i].Body))
 	l.waiting[key] = slices.Delete(l.waiting[key], i, i+1)
 	l.queued--
 	delete(l.inside, d.ID)
