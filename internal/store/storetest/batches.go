@@ -175,6 +175,7 @@ var uploadTests = map[string]func(k kit){
 		b := k.upload(batch("bat_1"), items("a"))
 		theirs := b
 		theirs.Workspace = "wsp_two"
+		k.fails(k.Batches.Create(k.Context(), theirs), memory.CodeConflict)
 		_, err := k.Batches.Seal(k.Context(), theirs)
 		k.fails(err, memory.CodeNotFound)
 		k.fails(k.Batches.AddPage(k.Context(), store.Page{Workspace: "wsp_two", BatchID: b.ID, Number: 1}), memory.CodeNotFound)

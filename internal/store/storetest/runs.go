@@ -381,7 +381,7 @@ var outboxTests = map[string]func(k kit){
 		now := time.Now()
 		at := func(name string, ago time.Duration) *memory.Event { return event(name, memory.At(now.Add(-ago))) }
 		var want []memory.Event
-		for _, e := range []*memory.Event{at("b", 2*time.Second), at("a", 3*time.Second)} {
+		for _, e := range []*memory.Event{at("x", 2*time.Second), at("y", 3*time.Second)} {
 			k.finish(k.run(text("x"), "p"), memory.StatusCompleted, e)
 			want = append([]memory.Event{*e}, want...)
 		}
