@@ -86,8 +86,8 @@ func TestFiveDaysOfFailureDisable(t *testing.T) {
 			t.Errorf("disabled: %q", e.Disabled)
 		}
 		time.Sleep(48 * time.Hour) // those on their way come to rest
-		if n := r.mem.count(store.DeliveryPending); n != 0 || len(r.engine.running) != 0 {
-			t.Errorf("%d pending, %d workflows", n, len(r.engine.running))
+		if n := r.mem.count(store.DeliveryPending); n != 0 || r.engine.unfinished() != 0 {
+			t.Errorf("%d pending, %d workflows", n, r.engine.unfinished())
 		}
 	})
 }

@@ -82,6 +82,13 @@ func (m *mem) as(p *process) Stores {
 	return Stores{Endpoints: memEndpoints{m, p}, Deliveries: memDeliveries{m, p}, Workspaces: memWorkspaces{m, p}, Outbox: memOutbox{m, p}}
 }
 
+// owing is how many events are owed.
+func (m *mem) owing() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.owed)
+}
+
 func (m *mem) owe(events ...memory.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -45,7 +45,7 @@ func TestFirstAttemptIsMadeAtOnce(t *testing.T) {
 		if d.Status != store.DeliveryDelivered || len(d.Attempts) != 1 || d.Attempts[0].StatusCode != http.StatusOK || d.Attempts[0].Answer != "answer" || string(d.Body) != string(got[0].body) {
 			t.Errorf("%+v", d)
 		}
-		if len(r.mem.owed) != 0 || len(r.engine.starts) != 0 {
+		if r.mem.owing() != 0 || r.engine.started() != 0 {
 			t.Error("the event is still owed, or a workflow was started")
 		}
 	})
@@ -130,8 +130,8 @@ func killed(t *testing.T, r *rig, codes []int, after bool, dieAt int) (lived boo
 	time.Sleep(20 * time.Minute)
 	synctest.Wait()
 	d := r.only()
-	if d.Status != store.DeliveryDelivered || len(r.mem.owed) != 0 {
-		t.Errorf("killed at %q: %s, %d events owed\n%s", p.did(), d.Status, len(r.mem.owed), r.log)
+	if d.Status != store.DeliveryDelivered || r.mem.owing() != 0 {
+		t.Errorf("killed at %q: %s, %d events owed\n%s", p.did(), d.Status, r.mem.owing(), r.log)
 	}
 	got := r.wire.got()
 	if len(got) < len(codes) || len(got) > len(codes)+1 {
@@ -186,8 +186,8 @@ func TestTheWholeSchedule(t *testing.T) {
 			}
 			r.verifies(a)
 		}
-		if len(r.engine.starts) != 1 || len(r.engine.running) != 0 {
-			t.Errorf("%d workflows were started, %d still run", len(r.engine.starts), len(r.engine.running))
+		if r.engine.started() != 1 || r.engine.unfinished() != 0 {
+			t.Errorf("%d workflows were started, %d still run", r.engine.started(), r.engine.unfinished())
 		}
 	})
 }
@@ -302,8 +302,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		if active != 4*8 || longest != 4_096 || queued > 16_384 || whole > 1_024 || whole == 0 {
 			t.Errorf("%d under way, %d wait in memory, %d of them whole, %d in one lane", active, queued, whole, longest)
 		}
-		if n := r.mem.count(store.DeliveryPending); n != 20_000 || len(r.mem.owed) != 0 {
-			t.Errorf("%d deliveries in the store, %d events owed", n, len(r.mem.owed))
+		if n := r.mem.count(store.DeliveryPending); n != 20_000 || r.mem.owing() != 0 {
+			t.Errorf("%d deliveries in the store, %d events owed", n, r.mem.owing())
 		}
 	})
 }
@@ -376,8 +376,8 @@ func TestRestartIsNoStampede(t *testing.T) {
 		if n := r.mem.count(store.DeliveryDelivered); n != 2_000 || len(r.wire.got()) != 2_000 {
 			t.Errorf("%d delivered, %d arrivals", n, len(r.wire.got()))
 		}
-		if len(r.engine.starts) != 1_000 {
-			t.Errorf("%d workflows: those that were tried before are theirs", len(r.engine.starts))
+		if r.engine.started() != 1_000 {
+			t.Errorf("%d workflows: those that were tried before are theirs", r.engine.started())
 		}
 	})
 }

@@ -140,6 +140,20 @@ func (e *engine) StartDelivery(_ context.Context, d store.Delivery) error {
 	return nil
 }
 
+// unfinished is how many workflows run.
+func (e *engine) unfinished() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.running)
+}
+
+// started is how many workflows were started.
+func (e *engine) started() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.starts)
+}
+
 func (e *engine) setAway(away bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
