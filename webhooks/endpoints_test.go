@@ -245,7 +245,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(again, err)
 		}
 		signers := func() map[string][]bool {
-			r.wire.arrivals = nil
+			r.wire.forget()
 			r.mem.owe(event(memory.EventMemoryCompleted, oneOff))
 			p.relay.Poke()
 			synctest.Wait()

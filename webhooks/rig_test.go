@@ -35,6 +35,13 @@ type wire struct {
 	arrived  chan arrival // each one, where it is not nil
 }
 
+// forget forgets what arrived.
+func (w *wire) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrivals = nil
+}
+
 func newWire() *wire {
 	return &wire{handlers: map[string]func(*http.Request, int) (int, http.Header, error){}, perHost: map[string]int{}}
 }
