@@ -59,6 +59,9 @@ type BatchRuns interface {
 	Adrift(ctx context.Context, now time.Time, limit int) ([]BatchRef, error)
 	// Entrust sets the end of the lease of an open batch.
 	Entrust(ctx context.Context, batchID string, until time.Time) error
+	// Recount makes the counts, tokens and cost of a sealed batch anew from its items and answers whether they were
+	// wrong. CodeNotFound where there is no such batch.
+	Recount(ctx context.Context, batchID string) (bool, error)
 }
 
 // BatchRef names a run of a batch. Run is 1, and one more for each retry.

@@ -214,6 +214,32 @@ type Vectors interface {
 	Delete(ctx context.Context, workspace string, memoryIDs ...string) error
 	// Model returns the model of the stored vectors; the zero Model where nothing is stored yet.
 	Model(ctx context.Context) (Model, error)
+	// Held lists what is stored of the memories of a workspace. See [Holder].
+	Holder
+}
+
+// Holder is a store beside the documents, as the census sees it.
+type Holder interface {
+	// Held lists what is stored of memories, in any order, and the cursor of the next page ("" at the end). What is
+	// stored of one version of a memory may come in several parts, on several pages too: they add up. A memory of which
+	// nothing is stored is not in the list, or is with no parts. What changes meanwhile may be in it or not.
+	Held(ctx context.Context, q HeldQuery) ([]Holding, string, error)
+}
+
+// HeldQuery selects memories of a workspace.
+type HeldQuery struct {
+	Workspace string
+	MemoryIDs []string // none: all
+	Limit     int      // how long a page may be, at least 1
+	Cursor    string   // from the page before; "" starts
+}
+
+// Holding is what a store holds of one version of a memory: so many points (Vectors), or nodes and relationships that it
+// supports (Graph).
+type Holding struct {
+	MemoryID string
+	Version  int
+	Parts    int
 }
 
 // Point is one passage of a memory with what searches can filter on.
@@ -296,6 +322,8 @@ type Graph interface {
 	Of(ctx context.Context, workspace string, memoryIDs ...string) ([]memory.Node, error)
 	// Delete removes what only these memories supported; missing ones are no error.
 	Delete(ctx context.Context, workspace string, memoryIDs ...string) error
+	// Held lists what memories of a workspace support. See [Holder].
+	Holder
 }
 
 // Mention is the graph of one version of a memory.

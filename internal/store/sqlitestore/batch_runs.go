@@ -201,3 +201,47 @@ func (br batchRuns) Entrust(ctx context.Context, batchID string, until time.Time
 	_, err := br.one(ctx, "UPDATE batches SET lease_until = ? WHERE id = ? AND lease_until IS NOT NULL", msOf(until), batchID)
 	return err
 }
+
+// Recount reads all pages of the batch in one write: it is a repair, not everyday work.
+func (br batchRuns) Recount(ctx context.Context, batchID string) (wrong bool, err error) {
+	err = br.s.write(ctx, func(tx *tx) error {
+		var seq int64
+		var had sums
+		c := &had.counts
+		err := tx.queryRow(`SELECT seq, queued, processing, completed, degraded, failed, cancelled, rejected, tokens, cost FROM batches
+			WHERE id = ? AND status <> 'uploading'`, batchID).
+			Scan(&seq, &c.Queued, &c.Processing, &c.Completed, &c.Degraded, &c.Failed, &c.Cancelled, &c.Rejected, &had.tokens, &had.cost)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noBatch()
+		}
+		if err != nil {
+			return err
+		}
+		c.Total = c.Queued + c.Processing + c.Completed + c.Degraded + c.Failed + c.Cancelled + c.Rejected
+		now, err := recountPages(tx, seq)
+		if wrong = err == nil && now != had; !wrong {
+			return err
+		}
+		return addSums(tx, seq, now, had)
+	})
+	return wrong && err == nil, err
+}
+
+// recountPages makes the sums of all pages of a batch anew, each page's own among them.
+func recountPages(tx *tx, batch int64) (all sums, err error) {
+	for after := -1; ; {
+		rows, err := tx.query("SELECT "+pageColumns+" FROM pages AS p WHERE batch = ? AND number > ? ORDER BY number LIMIT ?", batch, after, rewritePages)
+		pages, err := collect(rows, err, func(r *sql.Rows) (page, error) { return scanPage(r) })
+		if err != nil || len(pages) == 0 {
+			return all, err
+		}
+		for _, p := range pages {
+			now := sumsOf(p.items)
+			all = all.plus(now)
+			if err := p.count(tx, now.counts); err != nil {
+				return all, err
+			}
+			after = p.number
+		}
+	}
+}

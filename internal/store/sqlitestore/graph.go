@@ -197,3 +197,14 @@ func (g graph) Neighbours(ctx context.Context, workspace string, start []string,
 	})
 	return out, wrap(err)
 }
+
+// heldGraph names the indexes for the reason that withdraw gives.
+const heldGraph = `SELECT m.memory_id, m.version,
+		(SELECT count(*) FROM graph_node_sources AS n INDEXED BY graph_node_sources_memories WHERE n.workspace = m.workspace AND n.memory_id = m.memory_id) +
+		(SELECT count(*) FROM graph_relationship_sources AS r INDEXED BY graph_relationship_sources_memories WHERE r.workspace = m.workspace AND r.memory_id = m.memory_id)
+	FROM graph_memories AS m WHERE m.workspace = ?`
+
+// Held implements [store.Graph].
+func (g graph) Held(ctx context.Context, q store.HeldQuery) ([]store.Holding, string, error) {
+	return g.s.held(ctx, heldGraph, q)
+}

@@ -28,6 +28,21 @@ func sumsOf(items []memory.Item) (t sums) {
 	return t
 }
 
+func (t sums) plus(more sums) sums {
+	c, m := &t.counts, more.counts
+	c.Total += m.Total
+	c.Queued += m.Queued
+	c.Processing += m.Processing
+	c.Completed += m.Completed
+	c.Degraded += m.Degraded
+	c.Failed += m.Failed
+	c.Cancelled += m.Cancelled
+	c.Rejected += m.Rejected
+	t.tokens += more.tokens
+	t.cost += more.cost
+	return t
+}
+
 // addSums brings the sums of a batch up to date with a page that was changed.
 func addSums(tx *tx, batch int64, now, was sums) error {
 	n, w := now.counts, was.counts
@@ -62,10 +77,7 @@ func (p page) rewrite(tx *tx, change func(*memory.Item)) error {
 		change(&p.items[i])
 	}
 	now := sumsOf(p.items)
-	c := now.counts
-	_, err := tx.exec(`UPDATE pages SET queued = ?, processing = ?, completed = ?, degraded = ?, failed = ?, cancelled = ?, rejected = ?, items = ? WHERE seq = ?`,
-		c.Queued, c.Processing, c.Completed, c.Degraded, c.Failed, c.Cancelled, c.Rejected, jsonOf(p.items), p.seq)
-	if err != nil {
+	if err := p.count(tx, now.counts); err != nil {
 		return err
 	}
 	if has := needed(p.items); !slices.Equal(has, had) {
@@ -74,6 +86,13 @@ func (p page) rewrite(tx *tx, change func(*memory.Item)) error {
 		}
 	}
 	return addSums(tx, p.batch, now, was)
+}
+
+// count writes the items of a page with their counts.
+func (p page) count(tx *tx, c memory.Counts) error {
+	_, err := tx.exec(`UPDATE pages SET queued = ?, processing = ?, completed = ?, degraded = ?, failed = ?, cancelled = ?, rejected = ?, items = ? WHERE seq = ?`,
+		c.Queued, c.Processing, c.Completed, c.Degraded, c.Failed, c.Cancelled, c.Rejected, jsonOf(p.items), p.seq)
+	return err
 }
 
 // needed says of each item whether what was uploaded for it must be kept: until it is admitted, or over. One that

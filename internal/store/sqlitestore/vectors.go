@@ -284,3 +284,33 @@ func (v vectors) Model(ctx context.Context) (store.Model, error) {
 	}
 	return m, wrap(err)
 }
+
+const heldPoints = `SELECT m.memory_id, m.version, (SELECT count(*) FROM search_points AS p WHERE p.memory = m.id) FROM search_memories AS m
+	WHERE m.workspace = (SELECT number FROM search_workspaces WHERE workspace = ?)`
+
+// Held implements [store.Vectors].
+func (v vectors) Held(ctx context.Context, q store.HeldQuery) ([]store.Holding, string, error) {
+	return v.s.held(ctx, heldPoints, q)
+}
+
+// held runs a query for holdings by memory, to which it adds which memories, in the order of their ids.
+func (s *Store) held(ctx context.Context, text string, q store.HeldQuery) ([]store.Holding, string, error) {
+	last, args := "", []any{q.Workspace}
+	if q.Cursor != "" {
+		if err := decodeCursor(q.Cursor, &last); err != nil {
+			return nil, "", err
+		}
+	}
+	if len(q.MemoryIDs) > 0 {
+		text += " AND m.memory_id IN (SELECT value FROM json_each(?))"
+		args = append(args, jsonOf(q.MemoryIDs))
+	}
+	rows, err := s.query(ctx, text+" AND m.memory_id > ? ORDER BY m.memory_id LIMIT ?", append(args, last, q.Limit+1)...)
+	out, err := collect(rows, err, func(r *sql.Rows) (h store.Holding, err error) {
+		return h, r.Scan(&h.MemoryID, &h.Version, &h.Parts)
+	})
+	if err != nil || len(out) <= q.Limit {
+		return out, "", wrap(err)
+	}
+	return out[:q.Limit], encodeCursor(out[q.Limit-1].MemoryID), nil
+}

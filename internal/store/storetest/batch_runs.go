@@ -53,6 +53,17 @@ var batchRunTests = map[string]func(k kit){
 			k.same("status and start", []any{got.Status, got.StartedAt}, []any{s, first.StartedAt})
 		}
 	},
+	"RecountLeavesTrueCountsAlone": func(k kit) {
+		b := k.sealed("bat_1", many(40, "a", "", "c")...)
+		k.set(b.ID, 7, memory.Item{Index: 21, MemoryID: "mem_1", Version: 1, Status: memory.StatusCompleted, Tokens: 5, CostUSD: 0.5})
+		before := k.batch(b.ID)
+		wrong, err := k.BatchRuns.Recount(k.Context(), b.ID)
+		k.must(err)
+		k.same("the counts were wrong", wrong, false)
+		k.same("batch", k.batch(b.ID), before)
+		_, err = k.BatchRuns.Recount(k.Context(), "bat_none")
+		k.fails(err, memory.CodeNotFound)
+	},
 	"AdvanceDoesNotEndABatch": func(k kit) {
 		k.sealed("bat_1", items("a"))
 		for _, s := range []memory.BatchStatus{memory.BatchCompleted, memory.BatchCancelled, memory.BatchUploading} {

@@ -23,6 +23,7 @@ func Graph(t *testing.T, open func(testing.TB) store.Graph) {
 		{"ANodeShowsItsNewestSources", graphSources},
 		{"OlderVersionsAreDropped", graphOlder},
 		{"MergesAtTheSameTimeAreAllThere", graphConcurrent},
+		{"WhatIsHeldIsListed", graphHeld},
 		{"WorkspacesAreApart", graphApart},
 		{"AnEmptyGraphAnswersNothing", graphEmpty},
 	}.run(t, open)

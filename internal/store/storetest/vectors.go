@@ -31,6 +31,7 @@ func Vectors(t *testing.T, open func(testing.TB) store.Vectors) {
 		{"AMemoryIsNeverAbsent", vectorsPresent},
 		{"UpsertsAtTheSameTimeAreAllThere", vectorsConcurrent},
 		{"DeletedMemoriesAreForgotten", vectorsDelete},
+		{"WhatIsHeldIsListed", vectorsHeld},
 		{"WorkspacesAreApart", vectorsApart},
 		{"AnEmptyStoreFindsNothing", vectorsEmpty},
 		{"TheFirstUpsertSettlesTheModel", vectorsModel},
