@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -200,17 +201,29 @@ func newBatchItems(r *remote) *cobra.Command {
 	var (
 		statuses []string
 		limit    int
+		sent     bool
 	)
 	cmd := &cobra.Command{
 		Use:   "items ID",
 		Short: "List the items of a batch: what became of each line",
+		Long: `List the items of a batch: what became of each line.
+
+With --sent it writes the rejected lines as they came, to be mended and submitted again, and says beside them, on
+standard error, what is wrong with each. Rows of a CSV come without their header.`,
 		Example: `  switchyard batch items bat_01K4XJ3W8Q2VZ7N5B6C9D0E1F2 --status failed,rejected
-  switchyard batch items bat_01K4XJ3W8Q2VZ7N5B6C9D0E1F2 --limit 0 --json > items.ndjson`,
+  switchyard batch items bat_01K4XJ3W8Q2VZ7N5B6C9D0E1F2 --limit 0 --json > items.ndjson
+  switchyard batch items bat_01K4XJ3W8Q2VZ7N5B6C9D0E1F2 --sent > mend.ndjson`,
 		Args: takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.client()
 			if err != nil {
 				return err
+			}
+			if sent && (len(statuses) > 0 || cmd.Flags().Changed("limit") || r.json) {
+				return misuse(cmd, errors.New("--sent writes all rejected lines as they came: it takes no --status, --limit or --json"))
+			}
+			if sent {
+				return r.printSent(c.BatchItems(cmd.Context(), args[0], memory.StatusRejected))
 			}
 			items, err := collect(c.BatchItems(cmd.Context(), args[0], memoryStatuses(statuses)...), limit, r.each())
 			if err != nil {
@@ -225,6 +238,7 @@ func newBatchItems(r *remote) *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&statuses, "status", nil, "only those of these statuses: queued, processing, completed, degraded, failed, cancelled, rejected")
 	f.IntVar(&limit, "limit", 100, "how many at most; 0: all")
+	f.BoolVar(&sent, "sent", false, "write all rejected lines as they came, to be mended")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -69,17 +70,46 @@ func (t *console) printBatches(bs []memory.Batch) {
 func (t *console) printItems(items []memory.Item) {
 	var rows [][]cell
 	for _, i := range items {
-		line := fmt.Sprintf("item %d", i.Index)
-		if i.Line > 0 {
-			line = fmt.Sprintf("line %d", i.Line)
-		}
-		row := []cell{plain(line), {string(i.Status), styleOf(i.Status)}, plain(i.MemoryID)}
+		row := []cell{plain(place(i)), {string(i.Status), styleOf(i.Status)}, plain(i.MemoryID)}
 		if i.Error != nil {
 			row = append(row, cell{strings.TrimSpace(i.Pointer + " " + string(i.Error.Code) + ": " + i.Error.Detail), red})
 		}
 		rows = append(rows, row)
 	}
 	t.printTable(rows)
+}
+
+// printSent writes rejected lines as they came, and on the side what is wrong with each.
+func (r *remote) printSent(items iter.Seq2[memory.Item, error]) error {
+	for i, err := range items {
+		if err != nil {
+			return r.advise(err)
+		}
+		why := ""
+		if i.Error != nil {
+			why = strings.TrimSpace(i.Pointer + " " + i.Error.Detail)
+		}
+		switch {
+		case i.Sent == nil:
+			why += " (what was sent was not kept)"
+		case i.Sent.Cut:
+			why += " (too long to be kept: look for it in the file)"
+		default:
+			if _, err := r.out.Write(append(i.Sent.Raw(), '\n')); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(r.err, r.paintErr(dim, place(i)+": "+harmless(why)))
+	}
+	return nil
+}
+
+// place says where an item was in what was sent.
+func place(i memory.Item) string {
+	if i.Line > 0 {
+		return fmt.Sprintf("line %d", i.Line)
+	}
+	return fmt.Sprintf("item %d", i.Index)
 }
 
 func (r *remote) printForecast(f client.Forecast) error {

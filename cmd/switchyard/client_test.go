@@ -197,6 +197,12 @@ func TestCommands(t *testing.T) {
 			`{"items":[{"index":0,"line":1,"memory_id":"mem_3","status":"failed","error":{"code":"timeout","detail":"too slow","step":"generate_schema"}},
 			{"index":6,"line":7,"status":"rejected","pointer":"/content","error":{"code":"invalid","detail":"must not be empty"}}]}`,
 		}}},
+		{name: "batch-items-sent", args: list("batch", "items", "bat_1", "--sent"), api: map[string][]string{"GET /v1/batches/bat_1/items?limit=500&status=rejected": {
+			`{"items":[{"index":6,"line":7,"status":"rejected","pointer":"/content","error":{"code":"invalid","detail":"must not be empty"},"sent":{"text":"{\"content\": \"\"}"}},
+			{"index":7,"line":8,"status":"rejected","error":{"code":"malformed","detail":"is not valid UTF-8"},"sent":{"bytes":"Y2Fm6Q=="}},
+			{"index":8,"line":9,"status":"rejected","error":{"code":"too_large","detail":"the line is longer than 1048576 bytes"},"sent":{"text":"{\"co","cut":true}}]}`,
+		}}},
+		{name: "batch-items-sent-and-status", args: list("batch", "items", "bat_1", "--sent", "--status", "failed")},
 		{name: "batch-pause", args: list("batch", "pause", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/pause": {batchState("paused", 100, 50, 0, 50, 0, 0)}}},
 		{name: "batch-resume", args: list("batch", "resume", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/resume": {batchState("processing", 100, 50, 0, 50, 0, 0)}}},
 		{name: "batch-cancel-undo", args: list("batch", "cancel", "bat_1", "--undo"), api: map[string][]string{"POST /v1/batches/bat_1/cancel?undo=true": {

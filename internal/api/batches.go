@@ -43,8 +43,9 @@ func (a *API) batchRoutes() {
 		id: "list-batch-items", method: http.MethodGet, path: "/v1/batches/{id}/items", tag: "Batches", scope: store.ScopeRead,
 		summary: "List the items of a batch",
 		about: "In the order of their lines. With `Accept: application/x-ndjson` all of them are streamed, one a line, whatever `limit` says: " +
-			"`?status=rejected` gives the list of what to mend and send again.",
-		answer: `{"items":[{"index":0,"line":1,"memory_id":"mem_01K5A0QZ5T8VJ4M3N2P1R0S9W7","version":1,"status":"completed"}],"next_cursor":null}`,
+			"`?status=rejected` gives the list of what to mend and send again, each with its line number, what is wrong with it, and `sent`: the line as it came.",
+		answer: `{"items":[{"index":0,"line":1,"memory_id":"mem_01K5A0QZ5T8VJ4M3N2P1R0S9W7","version":1,"status":"completed"},` +
+			`{"index":1,"line":2,"status":"rejected","error":{"code":"invalid","detail":"content must not be empty"},"pointer":"/content","sent":{"text":"{\"content\":\"\"}"}}],"next_cursor":null}`,
 	}, a.listItems)
 	a.batchActionRoutes()
 }
@@ -191,7 +192,7 @@ func (a *API) listItems(ctx context.Context, in *listItemsInput) (*huma.StreamRe
 	q := store.ItemQuery{Workspace: workspaceOf(ctx), BatchID: in.ID, Statuses: in.Status, Limit: in.Limit, Cursor: in.Cursor}
 	all := strings.Contains(in.Accept, ndjson)
 	if all {
-		q.Limit = 500
+		q.Limit = store.PageSize // few enough that whole pages of what was sent fit into memory
 	}
 	items, cursor, err := a.parts.Batches.Items(ctx, q) // the first page before the status line, so that errors have theirs
 	if err != nil {

@@ -135,6 +135,8 @@ func words() map[string]string {
 		"Explanation.written": "What of it is where.", "Took.attempts": "At all steps.", "GraphWrote.nodes": "How many nodes.", "GraphWrote.relationships": "How many relationships.",
 		"RealtimeLoad.limit": "How many memories may be at work at once.", "RealtimeLoad.queued": "Memories that wait.", "Receipt.attempts": "How many there were.", "Receipt.error": "Why the latest attempt failed.",
 		"Receipt.started_at": "When the latest attempt began.", "Receipt.track": "Who made the latest attempt.", "Item.error": "Why it failed or was rejected.", "Item.version": "The memory's version.",
+		"sent": "Of a rejected line: what it was, to be mended and sent again.", "text": "The line as it came.", "bytes": "The line as it came, in base64, where it is not UTF-8.",
+		"cut":                   "It was too long to be kept: this is its beginning.",
 		"DeliveryAttempt.error": "Why there was no answer, or why it does not count.", "DeliveryAttempt.round": "Of the delivery, when it was made.", "Delivery.url": "Where it goes.",
 		"EndpointInput.secret": "A secret of your own, whsec_… (v1) or whsk_… (v1a); none: one is made.", "RotateInput.secret": "A secret of your own; none: one is made.", "Secret.secret": "The secret.",
 		"Health.status": "ok.", "Schema.mode": "strict: no other types. open: these are preferred.", "Schema.nodes": "The types of nodes.", "Schema.relationships": "The types of relationships.",

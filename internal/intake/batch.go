@@ -155,6 +155,7 @@ type pager struct {
 	entries []store.Entry
 	items   int              // so far
 	pages   int              // stored so far
+	bytes   int              // of the entries that wait for their page, as they came
 	urls    map[string]error // what the guard says, by URL
 	report  tally
 }
@@ -178,16 +179,39 @@ func (p *pager) add(ctx context.Context, it item) error {
 	if it.err != nil {
 		e.Item.Status = memory.StatusRejected
 		e.Item.Error, e.Item.Pointer = rejection(it.err)
+		e.Item.Sent = p.sent(it.raw)
 	} else {
 		e.Input = &it.input
 	}
 	p.report.add(e)
 	p.entries = append(p.entries, e)
 	p.items++
-	if len(p.entries) == store.PageSize {
+	p.bytes += len(it.raw)
+	if len(p.entries) == store.PageSize || p.bytes >= pageBytes {
 		return p.flush(ctx)
 	}
 	return nil
+}
+
+const (
+	// pageBytes is about how much a page holds at most, since stores limit the size of a document.
+	pageBytes = 8 << 20
+	// longKept is how much is kept of a rejected line that is longer than is read.
+	longKept = 1 << 10
+)
+
+// sent is what is kept of a rejected line: all of it, unless it is too long to be a memory.
+func (p *pager) sent(raw []byte) *memory.Sent {
+	if len(raw) <= p.in.cfg.MaxLineBytes {
+		return memory.SentOf(raw)
+	}
+	raw = raw[:longKept]
+	for len(raw) > longKept-utf8.UTFMax && !utf8.Valid(raw) { // it may end within a rune
+		raw = raw[:len(raw)-1]
+	}
+	s := memory.SentOf(raw)
+	s.Cut = true
+	return s
 }
 
 func (p *pager) checkURL(ctx context.Context, url string) error {
@@ -203,7 +227,7 @@ func (p *pager) checkURL(ctx context.Context, url string) error {
 
 func (p *pager) flush(ctx context.Context) error {
 	entries := p.entries
-	p.entries = nil // the store may keep what it is given
+	p.entries, p.bytes = nil, 0 // the store may keep what it is given
 	if len(entries) == 0 || p.spec.DryRun {
 		return nil
 	}

@@ -247,6 +247,65 @@ func TestPagesAreFullAndNumbered(t *testing.T) {
 	}
 }
 
+func TestPagesOfLongItemsAreShort(t *testing.T) {
+	t.Parallel()
+	r := newRig(intake.Config{})
+	line := []byte(`{"content":1,"x":"` + strings.Repeat("x", 1_000_000) + "\"}\n")
+	if _, err := r.Batch(t.Context(), intake.Upload{Format: intake.NDJSON, Body: &generated{left: 20, line: line}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.batches.entries()) != 20 {
+		t.Fatalf("stored %d items", len(r.batches.entries()))
+	}
+	for _, p := range r.batches.pages {
+		if len(p.Entries) > 9 {
+			t.Errorf("page %d has %d items of a megabyte", p.Number, len(p.Entries))
+		}
+	}
+}
+
+// TestWhatWasRejectedIsKeptAsItCame is what lets people mend lines and send them again.
+func TestWhatWasRejectedIsKeptAsItCame(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		format intake.Format
+		body   string
+		want   []string // of the rejected ones
+		cut    bool
+	}{
+		"NDJSON":       {intake.NDJSON, "{\"content\":\"ok\"}\n  {\"content\": 5, \"a\":  1}\r\n\nnot json", []string{`{"content": 5, "a":  1}`, "not json"}, false},
+		"NotUTF8":      {intake.NDJSON, "{\"content\":\"caf\xe9\"}\n", []string{"{\"content\":\"caf\xe9\"}"}, false},
+		"TooLong":      {intake.NDJSON, "\"" + strings.Repeat("é", 100_000) + "\"\n{\"content\":\"ok\"}", []string{"\"" + strings.Repeat("é", 511)}, true},
+		"ForbiddenURL": {intake.NDJSON, `{"content":"x","webhook_url":"http://10.0.0.1/"}`, []string{`{"content":"x","webhook_url":"http://10.0.0.1/"}`}, false},
+		"JSON":         {intake.JSON, `{"memories":[{"content":"ok"}, {"content": ""} ,7],"name":"n"}`, []string{`{"content": ""}`, "7"}, false},
+		"CSV": {intake.CSV, "content,topic\r\nok,x\r\n\r\n\"two\nlines\",\"a \"\"b\"\"\",3\r\nshort\r\nbare \" quote,x\r\n,\"empty\"\r\n\"open,x",
+			[]string{"\"two\nlines\",\"a \"\"b\"\"\",3", "short", "bare \" quote,x", ",\"empty\"", "\"open,x"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(intake.Config{MaxLineBytes: 100_000})
+			if _, err := r.Batch(t.Context(), intake.Upload{Format: tc.format, Body: strings.NewReader(tc.body)}); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range r.batches.entries() {
+				if (e.Item.Sent != nil) != (e.Item.Status == memory.StatusRejected) {
+					t.Errorf("an item is %s and %v was kept", e.Item.Status, e.Item.Sent)
+				}
+				if e.Item.Sent != nil {
+					got = append(got, string(e.Item.Sent.Raw()))
+					if e.Item.Sent.Cut != tc.cut {
+						t.Errorf("%q is cut: %v", e.Item.Sent.Raw(), e.Item.Sent.Cut)
+					}
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestTheGuardIsAskedOnceAURL(t *testing.T) {
 	t.Parallel()
 	r := newRig(intake.Config{})

@@ -51,6 +51,7 @@ func (t *tally) add(e store.Entry) {
 	if e.Input == nil {
 		t.report.Rejected++
 		if len(t.report.Rejects) < rejectsShown {
+			e.Item.Sent = nil // the caller of a dry run has it
 			t.report.Rejects = append(t.report.Rejects, e.Item)
 		}
 		return

@@ -27,7 +27,8 @@ const readBuffer = 64 << 10
 type item struct {
 	line  int // in the upload, from 1; 0 where it has no lines
 	input memory.Input
-	err   error // not nil: the item is rejected
+	err   error  // not nil: the item is rejected
+	raw   []byte // as it came, until next is called again; of one that is too long at least its beginning
 }
 
 // A feed gives the items of an upload one by one, holding one in memory at a time. The error of next is io.EOF at the
@@ -80,7 +81,7 @@ func (f *ndjsonFeed) next() (item, error) {
 }
 
 func (f *ndjsonFeed) parse(raw []byte) item {
-	it := item{line: f.line}
+	it := item{line: f.line, raw: raw}
 	if len(raw) > f.most {
 		it.err = memory.Errorf(memory.CodeTooLarge, "the line is longer than %d bytes", f.most)
 		return it

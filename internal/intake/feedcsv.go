@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -17,12 +18,35 @@ import (
 type csvFeed struct {
 	budget *limited
 	r      *csv.Reader
+	rows   *rows
 	header []string
+}
+
+// rows keeps what was read and not yet given back by take, so that a row can be shown as it came.
+type rows struct {
+	r    io.Reader
+	kept []byte
+	from int64 // where kept begins
+}
+
+func (k *rows) Read(p []byte) (int, error) {
+	n, err := k.r.Read(p)
+	k.kept = append(k.kept, p[:n]...)
+	return n, err
+}
+
+// take returns what was read up to the offset and forgets it at the next Read.
+func (k *rows) take(to int64) []byte {
+	n := to - k.from
+	out := k.kept[:n]
+	k.kept, k.from = k.kept[n:], to
+	return out
 }
 
 func newCSVFeed(r io.Reader) (*csvFeed, error) {
 	f := &csvFeed{budget: &limited{r: r, left: elementBytes}}
-	f.r = csv.NewReader(f.budget)
+	f.rows = &rows{r: f.budget}
+	f.r = csv.NewReader(f.rows)
 	f.r.FieldsPerRecord = -1 // a row of another length is that row's fault
 	header, err := f.r.Read()
 	switch {
@@ -37,6 +61,7 @@ func newCSVFeed(r io.Reader) (*csvFeed, error) {
 		return nil, memory.Errorf(memory.CodeInvalid, "the header row names no column content")
 	}
 	f.r.ReuseRecord = true
+	f.rows.take(f.r.InputOffset())
 	return f, nil
 }
 
@@ -48,14 +73,19 @@ func (f *csvFeed) next() (item, error) {
 	case err == io.EOF:
 		return item{}, io.EOF
 	case errors.As(err, &bad):
-		return item{line: bad.StartLine, err: memory.Errorf(memory.CodeMalformed, "is not valid CSV: %s", bad.Err)}, nil
+		return item{line: bad.StartLine, raw: f.taken(), err: memory.Errorf(memory.CodeMalformed, "is not valid CSV: %s", bad.Err)}, nil
 	case err != nil:
 		return item{}, unreadable(err)
 	}
 	line, _ := f.r.FieldPos(0)
-	it := item{line: line}
+	it := item{line: line, raw: f.taken()}
 	it.input, it.err = f.parse(row)
 	return it, nil
+}
+
+// taken is the row that was just read, without the blank lines around it.
+func (f *csvFeed) taken() []byte {
+	return bytes.Trim(f.rows.take(f.r.InputOffset()), "\r\n")
 }
 
 func unreadable(err error) error {

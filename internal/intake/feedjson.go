@@ -48,7 +48,7 @@ func (f *jsonFeed) element() (item, error) {
 		return item{}, malformed(err)
 	}
 	in, err := ParseInput(raw)
-	return item{input: in, err: err}, nil
+	return item{input: in, err: err, raw: raw}, nil
 }
 
 func (f *jsonFeed) open() (bool, error) {

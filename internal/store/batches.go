@@ -82,7 +82,8 @@ type Page struct {
 	Entries   []Entry
 }
 
-// Entry is an item with what was uploaded for it: Input is nil for rejected and for admitted items.
+// Entry is an item with what was uploaded for it: Input is nil for rejected and for admitted items. What was uploaded for
+// a rejected one is its Item.Sent, which is kept, byte for byte, as long as the batch is.
 type Entry struct {
 	Item  memory.Item
 	Input *memory.Input

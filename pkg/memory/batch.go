@@ -1,6 +1,10 @@
 package memory
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
 
 // BatchStatus says where a batch is.
 type BatchStatus string
@@ -104,8 +108,33 @@ type Item struct {
 	Status   Status  `json:"status"`
 	Error    *Fault  `json:"error,omitempty"`
 	Pointer  string  `json:"pointer,omitempty"` // of a rejected line: JSON pointer to the field at fault
+	Sent     *Sent   `json:"sent,omitempty"`    // of a rejected line: what it was
 	Tokens   int     `json:"tokens,omitempty"`
 	CostUSD  float64 `json:"cost_usd,omitempty"`
+}
+
+// Sent is a line of an upload as it came, so that it can be mended and sent again: the bytes of an NDJSON line or a CSV
+// row (without its header), or one element of a JSON array.
+type Sent struct {
+	Text  string `json:"text,omitempty"`  // where it is UTF-8
+	Bytes []byte `json:"bytes,omitempty"` // where it is not; base64 in JSON
+	Cut   bool   `json:"cut,omitempty"`   // it was too long to be kept: this is only its beginning
+}
+
+// SentOf is a line as it came.
+func SentOf(raw []byte) *Sent {
+	if utf8.Valid(raw) {
+		return &Sent{Text: string(raw)}
+	}
+	return &Sent{Bytes: bytes.Clone(raw)}
+}
+
+// Raw is the line as it came, byte for byte.
+func (s *Sent) Raw() []byte {
+	if s.Bytes != nil {
+		return s.Bytes
+	}
+	return []byte(s.Text)
 }
 
 // An Event is something that the customer's system is to be told. It is owed in the same write that made it true.

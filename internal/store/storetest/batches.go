@@ -306,6 +306,25 @@ var itemTests = map[string]func(k kit){
 			k.same("items", k.items(store.ItemQuery{BatchID: b.ID}), want)
 		}
 	},
+	"KeepWhatWasRejectedAsItCame": func(k kit) {
+		upload := items("a", "", "", "d")
+		upload[1].Item.Sent = memory.SentOf([]byte(`{"content": "",  "é": "\u0000"}` + "\x00\t"))
+		upload[2].Item.Sent = &memory.Sent{Bytes: []byte("caf\xe9\x00"), Cut: true}
+		b := k.sealed("bat_1", upload)
+		check := func() {
+			k.Helper()
+			for i, item := range k.items(store.ItemQuery{BatchID: b.ID}) {
+				k.same("what was sent", item.Sent, upload[i].Item.Sent)
+			}
+		}
+		check()
+		k.set(b.ID, 0, memory.Item{Index: 0, Status: memory.StatusFailed}, memory.Item{Index: 3, Status: memory.StatusCompleted, MemoryID: "mem_d"})
+		check()
+		k.must(second(k.BatchRuns.Finish(k.Context(), b.ID, memory.BatchCompletedWithErrors, nil)))
+		_, _, err := k.BatchRuns.Reopen(k.Context(), ws, b.ID)
+		k.must(err)
+		check()
+	},
 	"KeepWhatWasUploadedUntilTheyAreAdmitted": func(k kit) {
 		in := full().Memory
 		upload := items("a", "", "c", "d", "e", "f")
