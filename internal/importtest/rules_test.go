@@ -52,8 +52,9 @@ var allowed = []row{
 	{pkg: "cmd/switchyard", may: list("*")},
 	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},
-	{pkg: "internal/parity"},     // tests only
-	{pkg: "internal/importtest"}, // tests only
+	{pkg: "internal/testservers"}, // for tests only
+	{pkg: "internal/parity"},      // tests only
+	{pkg: "internal/importtest"},  // tests only
 }
 
 // A home says where a module may be imported, and so what has to change when it does.
