@@ -39,6 +39,9 @@ type Config struct {
 	QueuePerEndpoint int
 	// Queue is how many first attempts may wait in memory. Default: 16,384.
 	Queue int
+	// QueueBytes is how much they may weigh together, an eighth of it at one endpoint; what is beyond waits as a name in
+	// a list and is read from the store when its turn comes. Default: 32 MiB.
+	QueueBytes int
 	// Transport makes the requests. Default: the guard's own, which every other one goes around.
 	Transport http.RoundTripper
 	// Now is the clock. Default: time.Now.
@@ -57,6 +60,7 @@ func (c Config) withDefaults(g *Guard) Config {
 	c.Total = orElse(c.Total, 256)
 	c.QueuePerEndpoint = orElse(c.QueuePerEndpoint, 4096)
 	c.Queue = orElse(c.Queue, 16384)
+	c.QueueBytes = orElse(c.QueueBytes, 32<<20)
 	if c.Transport == nil {
 		c.Transport = g.Transport()
 	}
@@ -80,10 +84,12 @@ func orElse[T comparable](v, otherwise T) T {
 // The relay (first attempts, in process) and the durable workflows (all others) share one, and with it the limits on how
 // many attempts are made at the same time.
 type Courier struct {
-	stores Stores
-	keys   keyring
-	sender *sender
-	config Config
+	stores   Stores
+	keys     keyring
+	known    *known
+	sender   *sender
+	recorder recorder
+	config   Config
 
 	first   *lanes // of first attempts, which queue in memory
 	retries *lanes // of later attempts, which queue in their workflows; apart, so that neither starves the other
@@ -93,7 +99,8 @@ type Courier struct {
 func NewCourier(s Stores, g *Guard, sealer *Sealer, c Config) *Courier {
 	c = c.withDefaults(g)
 	return &Courier{
-		stores: s, keys: keyring{sealer, s.Workspaces}, sender: newSender(g, c), config: c,
+		stores: s, keys: keyring{sealer, s.Workspaces}, known: newKnown(), sender: newSender(g, c),
+		recorder: recorder{deliveries: s.Deliveries}, config: c,
 		first: newLanes(c), retries: newLanes(c),
 	}
 }
@@ -127,36 +134,35 @@ const (
 	handOverNow  afterwards = true
 )
 
-// make makes one attempt at a delivery that the caller has claimed, and records it. An error means that nothing was
+// record writes an attempt down that try made at a delivery which the caller has claimed. After an error nothing was
 // recorded: the delivery is as it was, and its lease ends by itself.
 //
 // The claim's fence makes the record unique, not the attempt: of a process that froze for longer than its lease, the
 // attempt is made again by another, and the receiver sees the same webhook-id twice.
-func (c *Courier) make(ctx context.Context, d store.Delivery, then afterwards) (outcome, error) {
-	o, err := c.try(ctx, d)
-	if err != nil {
-		return o, fmt.Errorf("attempt at delivery %s: %w", d.ID, err)
-	}
+func (c *Courier) record(ctx context.Context, d store.Delivery, o outcome, then afterwards) error {
 	until := c.config.Now()
 	if o.attempt.NextAt != nil && then == keepUntilDue {
 		until = o.attempt.NextAt.Add(slack)
 	}
-	kept, err := c.stores.Deliveries.Attempted(ctx, d, o.attempt, o.status, until)
+	kept, err := c.recorder.record(ctx, store.Attempted{
+		Workspace: d.Workspace, DeliveryID: d.ID, Fence: d.Lease.Fence, Attempt: o.attempt, Status: o.status, Until: until,
+	})
 	if err != nil {
-		return o, fmt.Errorf("record an attempt at delivery %s: %w", d.ID, err)
+		return fmt.Errorf("record an attempt at delivery %s: %w", d.ID, err)
 	}
 	if !kept {
-		return o, memory.Errorf(memory.CodeConflict, "the claim on delivery %s has ended", d.ID)
+		return memory.Errorf(memory.CodeConflict, "the claim on delivery %s has ended", d.ID)
 	}
 	c.config.Metrics.attempted(o)
-	return o, nil
+	return nil
 }
 
+// try makes one attempt at a delivery. An error means that none was made, or that nothing is known of what came of it.
 func (c *Courier) try(ctx context.Context, d store.Delivery) (outcome, error) {
 	o := outcome{status: store.DeliveryPending, attempt: store.Attempt{Round: max(d.Round, 1), At: memory.At(c.config.Now())}}
 	t, err := c.target(ctx, d)
 	if err != nil {
-		return o, err
+		return o, fmt.Errorf("attempt at delivery %s: %w", d.ID, err)
 	}
 	if t.stop != "" {
 		o.status, o.attempt.Error = t.stop, t.why
@@ -164,7 +170,7 @@ func (c *Courier) try(ctx context.Context, d store.Delivery) (outcome, error) {
 	}
 	a, err := c.sender.send(ctx, t.message)
 	if err != nil {
-		return o, err
+		return o, fmt.Errorf("attempt at delivery %s: %w", d.ID, err)
 	}
 	if ctx.Err() != nil && a.status == 0 {
 		return o, fmt.Errorf("stopped in the middle: %w", ctx.Err())
@@ -223,38 +229,6 @@ func due(d store.Delivery) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// target is where a delivery goes, or why it goes nowhere.
-type target struct {
-	endpoint *store.Endpoint // nil for a one-off webhook_url
-	message  message
-	stop     store.DeliveryStatus
-	why      string
-}
-
-func (c *Courier) target(ctx context.Context, d store.Delivery) (target, error) {
-	m := message{url: d.URL, id: d.EventID, kind: d.EventType, body: d.Body}
-	if d.EndpointID == "" {
-		keys, err := c.keys.ofWorkspace(ctx, d.Workspace, c.config.Now())
-		m.keys = keys
-		return target{message: m}, err
-	}
-	e, err := c.stores.Endpoints.Get(ctx, d.Workspace, d.EndpointID)
-	switch {
-	case memory.CodeOf(err) == memory.CodeNotFound:
-		return target{stop: store.DeliveryFailed, why: "not sent: the endpoint was deleted"}, nil
-	case err != nil:
-		return target{}, fmt.Errorf("endpoint %s: %w", d.EndpointID, err)
-	case e.Disabled != "":
-		return target{stop: store.DeliveryHeld, why: "not sent: the endpoint is disabled: " + e.Disabled}, nil
-	}
-	m.url, m.papr = e.URL, e.Format == FormatPapr
-	if m.headers, err = c.keys.openHeaders(e); err != nil {
-		return target{}, err
-	}
-	m.keys, err = c.keys.open(e.Workspace, endpointPurpose(e.ID), e.Secrets, c.config.Now())
-	return target{endpoint: &e, message: m}, err
 }
 
 // lane names who a delivery competes with: those of the same endpoint, or of the same host of the workspace's one-offs.

@@ -97,7 +97,10 @@ func TestWorkflowGoesOnWhereTheRelayStopped(t *testing.T) {
 	next := memory.At(r.env.Now().Add(time.Hour))
 	for i := range 8 {
 		a := store.Attempt{Round: 1, At: memory.At(r.env.Now()), StatusCode: 500, NextAt: &next}
-		if ok, err := r.mem.as(nil).Deliveries.Attempted(t.Context(), r.d, a, store.DeliveryPending, time.Time{}); !ok || err != nil {
+		kept, err := r.mem.as(nil).Deliveries.Attempted(t.Context(), []store.Attempted{{
+			Workspace: r.d.Workspace, DeliveryID: r.d.ID, Attempt: a, Status: store.DeliveryPending,
+		}})
+		if err != nil || !kept[0] {
 			t.Fatal(i, err)
 		}
 	}
@@ -165,7 +168,7 @@ func TestBusyEndpointIsAskedLessAndLess(t *testing.T) {
 	asked := 0
 	r.env.SetOnActivityStartedListener(func(*activity.Info, context.Context, converter.EncodedValues) {
 		if asked++; asked == 30 {
-			r.courier.retries.leave(lane(r.d))
+			r.courier.retries.leave(lane(r.d), 0)
 		}
 	})
 	start := r.env.Now()

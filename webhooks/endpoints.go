@@ -97,6 +97,7 @@ func (s *Endpoints) Patch(ctx context.Context, workspace, id string, p EndpointP
 
 // Delete forgets an endpoint. Deliveries on their way to it fail.
 func (s *Endpoints) Delete(ctx context.Context, workspace, id string) error {
+	defer s.courier.known.forget(id)
 	return s.courier.stores.Endpoints.Delete(ctx, workspace, id)
 }
 
@@ -120,6 +121,7 @@ func (s *Endpoints) Rotate(ctx context.Context, workspace, id string, in RotateI
 // change saves what edit makes of an endpoint. Where someone else saved in between it begins anew, so edit may run
 // several times.
 func (s *Endpoints) change(ctx context.Context, workspace, id string, edit func(*store.Endpoint)) (Endpoint, error) {
+	defer s.courier.known.forget(id)
 	var err error
 	for range saveAttempts {
 		var e store.Endpoint
@@ -261,5 +263,6 @@ func (s *Endpoints) RotateWorkspaceSecret(ctx context.Context, workspace string,
 	if err := errors.Join(errGrace, errKey); err != nil {
 		return "", err
 	}
+	defer s.courier.known.forget(workspace)
 	return fresh.Text(), s.courier.keys.rotateWorkspace(ctx, workspace, fresh, grace, s.courier.config.Now())
 }

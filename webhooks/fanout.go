@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -35,17 +36,19 @@ func (c *Courier) fanOut(ctx context.Context, events []memory.Event, lease store
 	return c.create(ctx, all)
 }
 
+// createPage is how many deliveries are stored in one write: few enough for what else is to be written not to wait long.
+const createPage = 256
+
 func (c *Courier) create(ctx context.Context, ds []store.Delivery) error {
-	if len(ds) == 0 {
-		return nil
-	}
-	fresh, err := c.stores.Deliveries.Create(ctx, ds)
-	if err != nil {
-		return fmt.Errorf("store deliveries: %w", err)
-	}
-	for i, d := range ds {
-		if fresh[i] && d.Status == store.DeliveryPending {
-			c.first.put(d)
+	for page := range slices.Chunk(ds, createPage) {
+		fresh, err := c.stores.Deliveries.Create(ctx, page)
+		if err != nil {
+			return fmt.Errorf("store deliveries: %w", err)
+		}
+		for i, d := range page {
+			if fresh[i] && d.Status == store.DeliveryPending {
+				c.first.put(d)
+			}
 		}
 	}
 	return nil

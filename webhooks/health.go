@@ -30,6 +30,7 @@ func (c *Courier) keepHealth(ctx context.Context, endpoint *store.Endpoint, a an
 			}
 		}
 		err := c.stores.Endpoints.Save(ctx, e)
+		c.known.forget(e.ID)
 		if err == nil {
 			c.logHealth(ctx, e)
 			return nil

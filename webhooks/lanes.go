@@ -15,27 +15,39 @@ import (
 type lanes struct {
 	perLane, total      int // attempts at the same time
 	perLaneQueue, queue int // deliveries waiting
+	queueBytes          int // of what waits whole
 
 	mu      sync.Mutex
-	run     func(store.Delivery) // nil: closed
-	running map[string]int       // attempts being made, by lane
-	active  int                  // their sum
+	run     runner         // nil: closed
+	running map[string]int // attempts being made, by lane
+	active  int            // their sum
+	behind  int            // attempts that are over and not written down yet
 	waiting map[string][]store.Delivery
 	queued  int             // their sum
+	bytes   map[string]int  // what those that wait whole weigh, by lane
+	weight  int             // their sum
 	turns   []string        // the lanes with something waiting, next one first
 	inside  map[string]bool // by id: whether its attempt is being made, or it waits
 	started sync.WaitGroup
 }
 
+// runner makes an attempt at a delivery and writes down what came of it. In between it calls over: from then on the
+// receiver is no longer busy with this one. It need not wait for the disk to get the next.
+type runner func(d store.Delivery, over func())
+
+// behindLimit is how many attempts, as a multiple of those that are made at the same time, may be over and not written
+// down: so many would be made again if the process died now.
+const behindLimit = 2
+
 func newLanes(c Config) *lanes {
 	return &lanes{
-		perLane: c.PerEndpoint, total: c.Total, perLaneQueue: c.QueuePerEndpoint, queue: c.Queue,
-		running: map[string]int{}, waiting: map[string][]store.Delivery{}, inside: map[string]bool{},
+		perLane: c.PerEndpoint, total: c.Total, perLaneQueue: c.QueuePerEndpoint, queue: c.Queue, queueBytes: c.QueueBytes,
+		running: map[string]int{}, waiting: map[string][]store.Delivery{}, bytes: map[string]int{}, inside: map[string]bool{},
 	}
 }
 
 // open lets deliveries in; run is called for each, in a goroutine of its own.
-func (l *lanes) open(run func(store.Delivery)) {
+func (l *lanes) open(run runner) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run = run
@@ -44,19 +56,29 @@ func (l *lanes) open(run func(store.Delivery)) {
 // close lets nothing in any more, forgets what waits, and returns when what was started is over.
 func (l *lanes) close() {
 	l.mu.Lock()
-	l.run, l.turns, l.queued = nil, nil, 0
+	l.run, l.turns, l.queued, l.weight = nil, nil, 0, 0
 	clear(l.waiting)
+	clear(l.bytes)
 	maps.DeleteFunc(l.inside, func(_ string, running bool) bool { return !running })
 	l.mu.Unlock()
 	l.started.Wait()
 }
 
-// What waits keeps its body and its claim in front of a queue only, so that a long one is a list of names: behind, a
-// delivery is claimed and read anew when its turn comes.
-const (
-	wholePerLane = 64
-	wholeInAll   = 1_024
-)
+// laneShare is the part of the bytes that one lane may fill: what waits keeps its body and its claim only as long as
+// there is room for them. Beyond, it is a name in a list: the delivery is claimed and read anew when its turn comes.
+const laneShare = 8
+
+// weigh is about how many bytes a delivery takes that waits whole; 0 of one that is a name only.
+func weigh(d store.Delivery) int {
+	if d.Body == nil {
+		return 0
+	}
+	n := len(d.Body) + 512
+	for _, a := range d.Attempts {
+		n += len(a.Answer) + len(a.Error) + 128
+	}
+	return n
+}
 
 // put queues a delivery, unless there is no room, or it is there already.
 func (l *lanes) put(d store.Delivery) {
@@ -66,9 +88,10 @@ func (l *lanes) put(d store.Delivery) {
 	if _, there := l.inside[d.ID]; there || !l.hasRoom(key) {
 		return
 	}
-	if len(l.waiting[key]) >= wholePerLane || l.queued >= wholeInAll {
+	if n := weigh(d); l.weight+n > l.queueBytes || l.bytes[key]+n > l.queueBytes/laneShare {
 		d.Body, d.Attempts, d.Lease = nil, nil, store.Lease{}
 	}
+	l.weighs(key, weigh(d))
 	l.inside[d.ID] = false
 	if len(l.waiting[key]) == 0 {
 		l.turns = append(l.turns, key)
@@ -76,6 +99,14 @@ func (l *lanes) put(d store.Delivery) {
 	l.waiting[key] = append(l.waiting[key], d)
 	l.queued++
 	l.dispatch()
+}
+
+// weighs adds to what a lane's waiting deliveries weigh.
+func (l *lanes) weighs(key string, bytes int) {
+	l.weight += bytes
+	if l.bytes[key] += bytes; l.bytes[key] == 0 {
+		delete(l.bytes, key)
+	}
 }
 
 // room reports whether put would find room now.
@@ -91,15 +122,17 @@ func (l *lanes) hasRoom(key string) bool {
 
 // dispatch starts what may be started, a delivery of each lane in turn.
 func (l *lanes) dispatch() {
-	for i := 0; i < len(l.turns) && l.active < l.total; {
+	for i := 0; i < len(l.turns) && l.active < l.total && l.behind < behindLimit*l.total; {
 		key := l.turns[i]
 		if l.running[key] >= l.perLane {
 			i++
 			continue
 		}
 		d := l.waiting[key][0]
+		l.waiting[key][0] = store.Delivery{} // the list keeps no body alive
 		l.waiting[key] = l.waiting[key][1:]
 		l.queued--
+		l.weighs(key, -weigh(d))
 		l.turns = slices.Delete(l.turns, i, i+1)
 		if len(l.waiting[key]) > 0 {
 			l.turns = append(l.turns, key)
@@ -116,16 +149,22 @@ func (l *lanes) start(key string, d store.Delivery) {
 	l.active++
 	l.inside[d.ID] = true
 	l.started.Go(func() {
-		defer l.leave(key)
-		defer l.forget(d.ID)
-		run(d)
+		over := sync.OnceFunc(func() { l.leave(key, 1) })
+		run(d, over)
+		over()
+		l.written(d.ID)
 	})
 }
 
-func (l *lanes) forget(id string) {
+// written says that nothing is left to do for an attempt that was over.
+func (l *lanes) written(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.inside, id)
+	l.behind--
+	if l.run != nil {
+		l.dispatch()
+	}
 }
 
 // holds says whether a delivery is in here, and whether its attempt is being made.
@@ -145,6 +184,7 @@ func (l *lanes) drop(d store.Delivery) {
 	if i < 0 {
 		return
 	}
+	l.weighs(key, -weigh(l.waiting[key][i]))
 	l.waiting[key] = slices.Delete(l.waiting[key], i, i+1)
 	l.queued--
 	delete(l.inside, d.ID)
@@ -167,10 +207,12 @@ func (l *lanes) enter(key string) bool {
 	return true
 }
 
-func (l *lanes) leave(key string) {
+// leave gives a place back; behind is 1 where something is still to be written down.
+func (l *lanes) leave(key string, behind int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active--
+	l.behind += behind
 	if l.running[key]--; l.running[key] == 0 {
 		delete(l.running, key)
 	}

@@ -325,16 +325,22 @@ func (m memDeliveries) Claim(_ context.Context, workspace, id, owner string, now
 	})
 }
 
-func (m memDeliveries) Attempted(_ context.Context, of store.Delivery, a store.Attempt, s store.DeliveryStatus, until time.Time) (bool, error) {
-	_, ok, err := m.edit("record attempt", of.Workspace, of.ID, func(d *store.Delivery) bool {
-		if d.Lease.Fence != of.Lease.Fence {
-			return false
+func (m memDeliveries) Attempted(_ context.Context, as []store.Attempted) ([]bool, error) {
+	kept := make([]bool, len(as))
+	return kept, m.p.do("record attempt", func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for i, a := range as {
+			d := m.deliveries[a.DeliveryID]
+			if kept[i] = d.ID != "" && d.Workspace == a.Workspace && d.Lease.Fence == a.Fence; !kept[i] {
+				continue
+			}
+			d.Attempts = append(slices.Clone(d.Attempts), a.Attempt)
+			d.Status, d.Lease.Until, d.UpdatedAt = a.Status, a.Until, a.Attempt.At
+			m.deliveries[d.ID] = d
 		}
-		d.Attempts = append(d.Attempts, a)
-		d.Status, d.Lease.Until, d.UpdatedAt = s, until, a.At
-		return true
+		return nil
 	})
-	return ok, err
 }
 
 func (m memDeliveries) Requeue(_ context.Context, workspace, id string) (store.Delivery, error) {

@@ -77,7 +77,7 @@ func (r *Relay) Poke() {
 // has not begun waits in the store.
 func (r *Relay) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
-	r.courier.first.open(func(d store.Delivery) { r.first(work, d) })
+	r.courier.first.open(func(d store.Delivery, over func()) { r.first(work, d, over) })
 	defer r.courier.first.close()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.takeOwed(ctx) })
@@ -145,13 +145,17 @@ func (r *Relay) intake(ctx context.Context) (more bool, err error) {
 }
 
 // first makes the first attempt at a delivery, and hands it over if that failed.
-func (r *Relay) first(ctx context.Context, d store.Delivery) {
+func (r *Relay) first(ctx context.Context, d store.Delivery, over func()) {
 	d, ok, err := r.mine(ctx, d)
 	if err != nil || !ok {
 		r.report(ctx, err)
 		return
 	}
-	o, err := r.courier.make(ctx, d, handOverNow)
+	o, err := r.courier.try(ctx, d)
+	over()
+	if err == nil {
+		err = r.courier.record(ctx, d, o, handOverNow)
+	}
 	if err == nil && !o.over() {
 		err = r.handOver(ctx, d, o.attempt.NextAt.Time)
 	}

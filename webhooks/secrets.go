@@ -66,6 +66,14 @@ func rotated(secrets []store.Secret, fresh store.Secret, grace time.Duration, no
 
 // ofWorkspace returns the keys that sign one-off webhooks of the workspace. The first call makes the secret.
 func (k keyring) ofWorkspace(ctx context.Context, workspace string, now time.Time) ([]webhook.Key, error) {
+	secrets, err := k.workspaceSecrets(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	return k.open(workspace, workspacePurpose, secrets, now)
+}
+
+func (k keyring) workspaceSecrets(ctx context.Context, workspace string) ([]store.Secret, error) {
 	w, err := k.change(ctx, workspace, func(w *store.Workspace) bool {
 		if len(w.Secrets) > 0 {
 			return false
@@ -73,10 +81,7 @@ func (k keyring) ofWorkspace(ctx context.Context, workspace string, now time.Tim
 		w.Secrets = []store.Secret{k.seal(workspace, workspacePurpose, webhook.GenerateSecret())}
 		return true
 	})
-	if err != nil {
-		return nil, err
-	}
-	return k.open(workspace, workspacePurpose, w.Secrets, now)
+	return w.Secrets, err
 }
 
 func (k keyring) rotateWorkspace(ctx context.Context, workspace string, fresh webhook.Key, grace time.Duration, now time.Time) error {

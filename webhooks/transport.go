@@ -14,7 +14,7 @@ const (
 	maxAnswerHeaders = 16 << 10
 	idlePatience     = 30 * time.Second
 	maxIdle          = 256
-	maxIdlePerHost   = 8
+	maxIdlePerHost   = 64
 )
 
 // Transport returns a transport that connects only where the guard allows, over HTTP/1.1, with certificates verified,

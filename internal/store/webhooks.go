@@ -77,6 +77,16 @@ type Attempt struct {
 	NextAt     *memory.Time `json:"next_attempt_at,omitempty"` // when the next one is due; nil: none follows by itself
 }
 
+// Attempted is an attempt at a delivery, made under a claim, and what it led to. See [Deliveries.Attempted].
+type Attempted struct {
+	Workspace  string
+	DeliveryID string
+	Fence      int64 // of the claim
+	Attempt    Attempt
+	Status     DeliveryStatus
+	Until      time.Time // the end of the lease
+}
+
 // Deliveries keeps deliveries and their attempts.
 type Deliveries interface {
 	// Create stores deliveries as they are, leases included; those whose id exists stay as they were. It answers which
@@ -89,8 +99,10 @@ type Deliveries interface {
 	// Claim takes a pending delivery whose lease has expired by now, or whose owner already is this one: fence + 1. It
 	// answers false where it is another's, or over.
 	Claim(ctx context.Context, workspace, id, owner string, now, until time.Time) (Delivery, bool, error)
-	// Attempted appends an attempt and sets the status and the lease's end, if the fence is the current one.
-	Attempted(ctx context.Context, d Delivery, a Attempt, s DeliveryStatus, until time.Time) (bool, error)
+	// Attempted records attempts, at most one of each delivery: it appends the attempt and sets the status and the
+	// lease's end, if the fence is the current one; otherwise, or where there is no such delivery, the answer has false
+	// at that place, which is not an error. After an error it is not known which were recorded.
+	Attempted(ctx context.Context, as []Attempted) ([]bool, error)
 	// Requeue makes a delivery pending again (round + 1, fence + 1, lease expired), keeping its attempts; CodeNotFound
 	// where the workspace has none of that id.
 	Requeue(ctx context.Context, workspace, id string) (Delivery, error)

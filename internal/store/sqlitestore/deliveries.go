@@ -175,16 +175,28 @@ func (d deliveries) change(ctx context.Context, workspace, id, text string, args
 }
 
 // Attempted implements [store.Deliveries].
-func (d deliveries) Attempted(ctx context.Context, of store.Delivery, a store.Attempt, s store.DeliveryStatus, until time.Time) (bool, error) {
-	var n int
-	err := d.s.write(ctx, func(t *tx) (err error) {
-		n, err = t.change(`UPDATE deliveries
-			SET attempts = json_insert(attempts, '$[#]', json(?)), status = ?, lease_until = ?, updated_at = max(updated_at, ?)
-			WHERE workspace = ? AND id = ? AND fence = ?`,
-			jsonOf(a), s, msOf(until), a.At.UnixMilli(), of.Workspace, of.ID, of.Lease.Fence)
-		return err
+func (d deliveries) Attempted(ctx context.Context, as []store.Attempted) ([]bool, error) {
+	kept := make([]bool, len(as))
+	if len(as) == 0 {
+		return kept, nil
+	}
+	err := d.s.write(ctx, func(t *tx) error {
+		for i, a := range as {
+			n, err := t.change(`UPDATE deliveries
+				SET attempts = json_insert(attempts, '$[#]', json(?)), status = ?, lease_until = ?, updated_at = max(updated_at, ?)
+				WHERE workspace = ? AND id = ? AND fence = ?`,
+				jsonOf(a.Attempt), a.Status, msOf(a.Until), a.Attempt.At.UnixMilli(), a.Workspace, a.DeliveryID, a.Fence)
+			if err != nil {
+				return err
+			}
+			kept[i] = n > 0
+		}
+		return nil
 	})
-	return err == nil && n > 0, err
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
 }
 
 const dueDeliveries = "SELECT " + deliveryColumns + deliveryBody + ` FROM deliveries

@@ -24,6 +24,7 @@ func Deliveries(t *testing.T, open func(testing.TB) store.Deliveries) {
 		{"OneOfManyClaimsWins", deliveriesClaimRace},
 		{"AttemptsAreAppended", deliveriesAttempted},
 		{"AttemptsUnderAnOlderFenceAreRefused", deliveriesFence},
+		{"AttemptsOfManyDeliveriesAreJudgedEach", deliveriesManyAttempted},
 		{"RequeueStartsARound", deliveriesRequeue},
 		{"DueGivesLongestExpiredFirst", deliveriesDue},
 		{"StatsCountEverything", deliveriesStats},
@@ -179,8 +180,7 @@ func deliveriesClaim(t *testing.T, s store.Deliveries) {
 	claim("p1", 2*time.Second, true, 2)    // its own
 	claim("p2", 3*time.Minute, true, 3)    // expired
 	claim("p1", 3*time.Minute+1, false, 0) // and now another's
-	got := get[bool](t)(s.Attempted(t.Context(), d, store.Attempt{Round: 1, At: after(time.Second), StatusCode: 200}, store.DeliveryDelivered, time.Time{}))
-	if !got {
+	if !attempted(t, s, d, store.Attempt{Round: 1, At: after(time.Second), StatusCode: 200}, store.DeliveryDelivered, time.Time{}) {
 		t.Fatal("the attempt was refused")
 	}
 	d = read(t, s, d)
@@ -214,6 +214,18 @@ func deliveriesClaimRace(t *testing.T, s store.Deliveries) {
 	}
 }
 
+// attempted records one attempt under the delivery's fence, and reports whether it was taken.
+func attempted(t testing.TB, s store.Deliveries, d store.Delivery, a store.Attempt, status store.DeliveryStatus, until time.Time) bool {
+	t.Helper()
+	kept := get[[]bool](t)(s.Attempted(t.Context(), []store.Attempted{{
+		Workspace: d.Workspace, DeliveryID: d.ID, Fence: d.Lease.Fence, Attempt: a, Status: status, Until: until,
+	}}))
+	if len(kept) != 1 {
+		t.Fatalf("%d answers to one attempt", len(kept))
+	}
+	return kept[0]
+}
+
 func deliveriesAttempted(t *testing.T, s store.Deliveries) {
 	d := newDelivery(newWorkspace(), 0)
 	create(t, s, d)
@@ -223,7 +235,7 @@ func deliveriesAttempted(t *testing.T, s store.Deliveries) {
 	second := store.Attempt{Round: 1, At: after(time.Hour), Error: "connection refused"}
 	try := func(a store.Attempt, status store.DeliveryStatus, until time.Duration) {
 		t.Helper()
-		if !get[bool](t)(s.Attempted(t.Context(), d, a, status, noon.Add(until))) {
+		if !attempted(t, s, d, a, status, noon.Add(until)) {
 			t.Fatal("the attempt was refused")
 		}
 		d.Attempts, d.Status, d.Lease.Until = append(d.Attempts, a), status, noon.Add(until)
@@ -246,11 +258,37 @@ func deliveriesFence(t *testing.T, s store.Deliveries) {
 	now, _, err := s.Claim(t.Context(), d.Workspace, d.ID, "p2", noon.Add(time.Hour), noon.Add(2*time.Hour))
 	must(t, err)
 	for _, stale := range []store.Delivery{d, old, {ID: "dlv_unknown", Workspace: d.Workspace}} {
-		if get[bool](t)(s.Attempted(t.Context(), stale, store.Attempt{StatusCode: 200, At: after(0)}, store.DeliveryDelivered, time.Time{})) {
+		if attempted(t, s, stale, store.Attempt{StatusCode: 200, At: after(0)}, store.DeliveryDelivered, time.Time{}) {
 			t.Errorf("an attempt under fence %d was taken; the current one is %d", stale.Lease.Fence, now.Lease.Fence)
 		}
 	}
 	want(t, "delivery", now, read(t, s, d))
+}
+
+func deliveriesManyAttempted(t *testing.T, s store.Deliveries) {
+	want(t, "none", []bool{}, get[[]bool](t)(s.Attempted(t.Context(), nil)))
+	ds := make([]store.Delivery, 300) // more than an adapter may want to write at once
+	for i := range ds {
+		ds[i] = newDelivery(newWorkspace(), 0)
+		ds[i].Lease = store.Lease{Owner: "p1", Until: noon.Add(time.Minute), Fence: int64(i % 3)}
+	}
+	create(t, s, ds...)
+	as, kept := make([]store.Attempted, len(ds)), make([]bool, len(ds))
+	for i, d := range ds {
+		a := store.Attempt{Round: 1, At: after(time.Second), StatusCode: 200 + i, Answer: fmt.Sprint("answer ", i)}
+		as[i] = store.Attempted{
+			Workspace: d.Workspace, DeliveryID: d.ID, Fence: 1, Attempt: a, Status: store.DeliveryDelivered, Until: noon.Add(time.Duration(i) * time.Second),
+		}
+		if kept[i] = d.Lease.Fence == 1; !kept[i] {
+			continue
+		}
+		ds[i].Attempts, ds[i].Status, ds[i].UpdatedAt, ds[i].Lease.Until = []store.Attempt{a}, store.DeliveryDelivered, a.At, as[i].Until
+	}
+	as = append(as, store.Attempted{Workspace: ds[1].Workspace, DeliveryID: "dlv_unknown", Fence: 1, Attempt: store.Attempt{At: after(0)}})
+	want(t, "which were recorded", append(kept, false), get[[]bool](t)(s.Attempted(t.Context(), as)))
+	for _, d := range ds {
+		want(t, "delivery", d, read(t, s, d))
+	}
 }
 
 func deliveriesRequeue(t *testing.T, s store.Deliveries) {
@@ -261,7 +299,7 @@ func deliveriesRequeue(t *testing.T, s store.Deliveries) {
 	claimed, _, err := s.Claim(t.Context(), d.Workspace, d.ID, "p1", noon, noon.Add(time.Hour))
 	must(t, err)
 	a := store.Attempt{Round: 1, At: after(time.Second), StatusCode: 410}
-	get[bool](t)(s.Attempted(t.Context(), claimed, a, store.DeliveryFailed, noon.Add(time.Hour)))
+	attempted(t, s, claimed, a, store.DeliveryFailed, noon.Add(time.Hour))
 
 	got := get[store.Delivery](t)(s.Requeue(t.Context(), d.Workspace, d.ID))
 	want(t, "stored", got, read(t, s, d))
@@ -270,7 +308,7 @@ func deliveriesRequeue(t *testing.T, s store.Deliveries) {
 	}
 	want(t, "attempts", []store.Attempt{a}, got.Attempts)
 	want(t, "body", d.Body, got.Body)
-	if get[bool](t)(s.Attempted(t.Context(), claimed, a, store.DeliveryFailed, noon)) {
+	if attempted(t, s, claimed, a, store.DeliveryFailed, noon) {
 		t.Error("an attempt of the round before was taken")
 	}
 	_, ok, err := s.Claim(t.Context(), d.Workspace, d.ID, "p2", noon, noon.Add(time.Minute))
@@ -318,7 +356,7 @@ func deliveriesStats(t *testing.T, s store.Deliveries) {
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2, store.DeliveryDelivered: 1}, noon.Add(time.Minute))
 	a, _, err := s.Claim(t.Context(), ws, a.ID, "p1", noon, noon.Add(time.Minute))
 	must(t, err)
-	get[bool](t)(s.Attempted(t.Context(), a, store.Attempt{At: after(0)}, store.DeliveryFailed, noon))
+	attempted(t, s, a, store.Attempt{At: after(0)}, store.DeliveryFailed, noon)
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 1, store.DeliveryDelivered: 1, store.DeliveryFailed: 1}, noon.Add(time.Hour))
 	get[store.Delivery](t)(s.Requeue(t.Context(), ws, c.ID))
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2, store.DeliveryFailed: 1}, noon)
@@ -362,7 +400,7 @@ func deliveriesApart(t *testing.T, s store.Deliveries) {
 	must(t, err)
 	stolen := d
 	stolen.Workspace = other
-	taken := get[bool](t)(s.Attempted(t.Context(), stolen, store.Attempt{At: after(0)}, store.DeliveryDelivered, noon))
+	taken := attempted(t, s, stolen, store.Attempt{At: after(0)}, store.DeliveryDelivered, noon)
 	if ok || taken {
 		t.Error("another workspace changed the delivery")
 	}
