@@ -98,3 +98,37 @@ func Java(classpath string, args ...string) (*exec.Cmd, error) {
 	options := []string{"-Xmx512m", "-XX:+UseSerialGC", "-cp", classpath}
 	return exec.Command(java, append(options, args...)...), nil //nolint:noctx // it ends with its standard input
 }
+
+// startJava starts a program that is one source file.
+func startJava(classpath, name string, source []byte, args ...string) (*Process, error) {
+	sum := sha256.Sum256(source)
+	dir, err := cacheDir("sources", hex.EncodeToString(sum[:4])) // another version's tests may run at the same time
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name)
+	if err := writeFile(path, source); err != nil {
+		return nil, err
+	}
+	cmd, err := Java(classpath, append([]string{"-XX:TieredStopAtLevel=1", path}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return Start(cmd)
+}
+
+// writeFile writes a file whole: another process that reads it sees the old one or the new one.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	if _, err := f.Write(content); err != nil {
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

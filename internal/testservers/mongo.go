@@ -2,9 +2,6 @@ package testservers
 
 import (
 	_ "embed"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -12,7 +9,6 @@ import (
 //go:embed MongoServe.java
 var mongoServe []byte
 
-//nolint:gochecknoglobals // one server a test process
 var mongo = shared{name: "MongoDB", env: "SWITCHYARD_TEST_MONGO_URI", start: func() (string, error) {
 	p, err := StartMongo("", 0)
 	if err != nil {
@@ -36,40 +32,12 @@ func StartMongo(file string, port int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := cacheDir("sources")
-	if err != nil {
-		return nil, err
-	}
-	source := filepath.Join(dir, "MongoServe.java")
-	if err := writeFile(source, mongoServe); err != nil {
-		return nil, err
-	}
-	args := []string{"-XX:TieredStopAtLevel=1", source, strconv.Itoa(port)}
+	args := []string{strconv.Itoa(port)}
 	if file != "" {
 		args = append(args, file)
 	}
-	cmd, err := Java(classpath, args...)
-	if err != nil {
-		return nil, err
-	}
-	return Start(cmd)
+	return startJava(classpath, "MongoServe.java", mongoServe, args...)
 }
 
 // MongoURI is the URI of a server that StartMongo started.
 func MongoURI(p *Process) string { return "mongodb://127.0.0.1:" + p.Ready }
-
-// writeFile writes a file whole: another process that reads it sees the old one or the new one.
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	if _, err := f.Write(content); err != nil {
-		return fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +70,11 @@ type Process struct {
 // Start runs a command that writes a line "ready …" to its standard output once it takes connections, and ends when its
 // standard input does.
 func Start(cmd *exec.Cmd) (*Process, error) {
+	return start(cmd, func(line string) (string, bool) { return strings.CutPrefix(line, "ready ") })
+}
+
+// start is Start for a command with its own words for it.
+func start(cmd *exec.Cmd, readyIn func(line string) (string, bool)) (*Process, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -88,7 +94,7 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 		defer close(ready)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
-			if line, ok := strings.CutPrefix(lines.Text(), "ready "); ok {
+			if line, ok := readyIn(lines.Text()); ok {
 				ready <- line
 			} else {
 				_, _ = fmt.Fprintln(log, lines.Text())
@@ -123,8 +129,17 @@ func (p *Process) Stop() error {
 // Kill ends the process at once, as a loss of its machine would.
 func (p *Process) Kill() error {
 	err := p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // says that it was killed
-	return errors.Join(err, p.stdin.Close())
+	_ = p.cmd.Wait() // says that it was killed, and closes its input
+	return err
+}
+
+// freePort is one that nobody listens on just now.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // tail keeps the last of what is written to it.

@@ -9,24 +9,38 @@ import (
 	"time"
 )
 
-func TestMongoTakesConnectionsUntilItIsStopped(t *testing.T) {
+func TestServersTakeConnectionsUntilTheyAreStopped(t *testing.T) {
 	t.Parallel()
-	p, err := StartMongo("", 0)
-	if err != nil {
-		Missing(t, "MongoDB", err)
-	}
-	address := strings.TrimPrefix(MongoURI(p), "mongodb://")
-	conn, err := dial(t, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-	if err := p.Stop(); err != nil {
-		t.Error(err)
-	}
-	if conn, err := dial(t, address); err == nil {
-		_ = conn.Close()
-		t.Error("it takes connections after it was stopped")
+	for name, s := range map[string]struct {
+		start func() (*Process, error)
+		url   func(*Process) string
+	}{
+		"MongoDB": {func() (*Process, error) { return StartMongo("", 0) }, MongoURI},
+		"Neo4j":   {func() (*Process, error) { return StartNeo4j(t.TempDir(), 0) }, Neo4jURI},
+		"Redis":   {func() (*Process, error) { return StartRedis(0) }, RedisURL},
+	} {
+		for how, end := range map[string]func(*Process) error{"Stopped": (*Process).Stop, "Killed": (*Process).Kill} {
+			t.Run(name+how, func(t *testing.T) {
+				t.Parallel()
+				p, err := s.start()
+				if err != nil {
+					Missing(t, name, err)
+				}
+				_, address, _ := strings.Cut(s.url(p), "://")
+				conn, err := dial(t, address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.Close()
+				if err := end(p); err != nil {
+					t.Error(err)
+				}
+				if conn, err := dial(t, address); err == nil {
+					_ = conn.Close()
+					t.Error("it takes connections after its end")
+				}
+			})
+		}
 	}
 }
 
