@@ -39,8 +39,9 @@ func openItems(p store.Page) []memory.Item {
 	return open
 }
 
-// admit makes memories of the page's items. What was admitted stays so: ids come from batch and index, and content that
-// is known already changes nothing.
+// admit makes memories of the page's items. What was admitted stays so: ids come from batch and index, content that is
+// known already changes nothing, and what was said or erased since the upload is left alone. So it may be done again by
+// who does not know whether it was done.
 func (a *Activities) admit(ctx context.Context, page PageRef) error {
 	p, err := a.parts.BatchRuns.Page(ctx, page.BatchID, page.Page)
 	if err != nil {
@@ -64,9 +65,24 @@ func (a *Activities) admit(ctx context.Context, page PageRef) error {
 		return fmt.Errorf("admit a page of %d: %w", len(intakes), err)
 	}
 	for i, put := range puts {
-		items[i].MemoryID, items[i].Version, items[i].Status = put.Memory.ID, put.Memory.Version, memory.StatusProcessing
+		items[i] = admitted(items[i], put)
 	}
 	return a.parts.BatchRuns.SetItems(ctx, page.BatchID, page.Page, items)
+}
+
+// admitted is the item in the light of what became of its intake.
+func admitted(item memory.Item, put store.Put) memory.Item {
+	item.MemoryID, item.Version, item.Status = put.Memory.ID, put.Memory.Version, memory.StatusProcessing
+	switch put.Kind {
+	case store.Stale:
+		item.Status = memory.StatusCancelled
+		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: fmt.Sprintf("version %d of the memory says something newer than the batch", put.Memory.Version)}
+	case store.Erased:
+		item.Status = memory.StatusCancelled
+		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: "the memory was deleted before it was finished"}
+	case store.Created, store.Updated, store.Resumed, store.Unchanged:
+	}
+	return item
 }
 
 func intake(page PageRef, e store.Entry) store.Intake {
@@ -76,7 +92,7 @@ func intake(page PageRef, e store.Entry) store.Intake {
 	}
 	now, in := memory.Now(), e.Input
 	return store.Intake{
-		Lease: store.Lease{Owner: page.Owner, Until: store.Forever},
+		Lease: store.Lease{Owner: page.Owner, Until: store.Forever}, AskedAt: made,
 		Memory: memory.Memory{
 			ID: id.From(id.Memory, made, page.BatchID, fmt.Sprint(e.Item.Index)), Workspace: page.Workspace, BatchID: page.BatchID,
 			ExternalID: in.ExternalID, Content: in.Content, Metadata: in.Metadata, OccurredAt: in.OccurredAt, WebhookURL: in.WebhookURL,

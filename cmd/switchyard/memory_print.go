@@ -42,7 +42,11 @@ func (r *remote) printErasure(e client.Erasure) error {
 	if r.json {
 		return r.printJSON(e)
 	}
-	_, err := fmt.Fprintf(r.out, "%s  erased from %s\n", e.ID, strings.Join(e.Erased, ", "))
+	line := e.ID + "  erased from " + strings.Join(e.Erased, ", ")
+	if len(e.Pending) > 0 {
+		line += "; to follow when they can be reached: " + strings.Join(e.Pending, ", ")
+	}
+	_, err := fmt.Fprintln(r.out, line)
 	return err
 }
 

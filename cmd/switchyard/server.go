@@ -122,7 +122,7 @@ func (s *server) apiStages(l net.Listener) [][]part {
 	}, s.cfg.Realtime)
 	in := intake.New(intake.Parts{
 		Memories: s.stores.Memories, Runs: s.stores.Runs, Batches: s.stores.Batches, BatchRuns: s.stores.BatchRuns,
-		Vectors: s.stores.Vectors, Graph: s.stores.Graph,
+		Vectors: s.stores.Vectors, Graph: s.stores.Graph, Erasures: s.stores.Erasures,
 		Realtime: executor, Durable: s.starter, Guard: s.guard, Log: s.log,
 	}, intake.Config{Policy: s.cfg.Routing})
 	a := api.New(api.Parts{

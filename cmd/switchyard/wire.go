@@ -32,6 +32,7 @@ type stores struct {
 	Runs       store.Runs
 	Leases     store.Leases
 	Outbox     store.Outbox
+	Erasures   store.Erasures
 	Batches    store.Batches
 	BatchRuns  store.BatchRuns
 	Vectors    store.Vectors
@@ -55,7 +56,7 @@ func openStores(ctx context.Context, cfg configs.Config, c *closers) (*stores, e
 	}
 	c.add(s.Close)
 	return &stores{
-		Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Batches: s.Batches(), BatchRuns: s.BatchRuns(),
+		Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Erasures: s.Erasures(), Batches: s.Batches(), BatchRuns: s.BatchRuns(),
 		Vectors: s.Vectors(), Graph: s.Graph(), Keys: s.Keys(), Workspaces: s.Workspaces(), Requests: s.Requests(),
 		Endpoints: s.Endpoints(), Deliveries: s.Deliveries(),
 		Checks: []api.Check{{Name: "store", Probe: s.Ping}},

@@ -42,8 +42,9 @@ func (a *API) memoryRoutes() {
 	}, a.updateMemory)
 	serve(a, route{
 		id: "delete-memory", method: http.MethodDelete, path: "/v1/memories/{id}", tag: "Memories", scope: store.ScopeWrite, status: http.StatusAccepted,
-		summary: "Erase a memory", about: "From every store. A run in flight is stopped. The answer is the receipt.",
-		answer: `{"id":"mem_01K5A0QZ5T8VJ4M3N2P1R0S9W7","erased":["vectors","graph","documents"],"erased_at":"2025-09-16T10:00:00.000Z"}`,
+		summary: "Erase a memory", about: "From every store. A run in flight is stopped, and what it wrote until then is erased too. The answer is the receipt. It cannot be lost any more: " +
+			"a store that cannot be reached is named under `pending`, and erased as soon as it can be.",
+		answer: `{"id":"mem_01K5A0QZ5T8VJ4M3N2P1R0S9W7","erased":["documents","vectors","graph"],"erased_at":"2025-09-16T10:00:00.000Z"}`,
 	}, a.deleteMemory)
 	serve(a, route{
 		id: "retry-memory", method: http.MethodPost, path: "/v1/memories/{id}/retry", tag: "Memories", scope: store.ScopeWrite,
@@ -287,23 +288,19 @@ func (a *API) updateMemory(ctx context.Context, in *updateMemoryInput) (*memoryA
 type Erasure struct {
 	ID       string      `json:"id"`
 	Erased   []string    `json:"erased" doc:"The stores that hold nothing of it any more."`
+	Pending  []string    `json:"pending,omitempty" doc:"The stores that could not be reached: they are erased as soon as they can be."`
 	ErasedAt memory.Time `json:"erased_at"`
 }
 
 func (a *API) deleteMemory(ctx context.Context, in *OfMemory) (*body[Erasure], error) {
-	_, missing := a.named(ctx, in)
-	if missing != nil && memory.CodeOf(missing) != memory.CodeNotFound {
-		return nil, missing
-	}
-	// Also what is left of one whose deletion was cut short is erased, though its document is gone.
-	erased, err := a.parts.Intake.Erase(ctx, workspaceOf(ctx), in.ID)
-	switch {
-	case err != nil:
+	if _, err := a.named(ctx, in); err != nil {
 		return nil, err
-	case missing != nil:
-		return nil, missing
 	}
-	return &body[Erasure]{Erasure{ID: in.ID, Erased: erased, ErasedAt: memory.Now()}}, nil
+	r, err := a.parts.Intake.Erase(ctx, workspaceOf(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &body[Erasure]{Erasure{ID: in.ID, Erased: r.Erased, Pending: r.Pending, ErasedAt: memory.Now()}}, nil
 }
 
 type retryMemoryInput struct {

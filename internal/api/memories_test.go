@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/switchyard-ai/switchyard/internal/api"
+	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/live"
 	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -235,7 +236,7 @@ func TestChangingAMemory(t *testing.T) {
 
 func TestErasingAMemory(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, options{})
+	r := newRig(t, options{intake: intake.Config{EraseSweep: 20 * time.Millisecond}})
 	id := r.post(t, `{"content":"Toto ran away"}`)
 	r.index(t, id)
 	var receipt struct {
@@ -252,14 +253,34 @@ func TestErasingAMemory(t *testing.T) {
 	if err != nil || len(nodes) != 0 {
 		t.Errorf("the graph holds %v, %v", nodes, err)
 	}
-	t.Run("AlsoWhatAnInterruptedErasureLeft", func(t *testing.T) {
+	t.Run("AndCheckedAgain", func(t *testing.T) {
 		r.index(t, id) // a run in flight that was not stopped in time
-		r.call(t, http.MethodDelete, "/v1/memories/"+id, "").want(t, http.StatusNotFound)
-		hits, err := r.store.Vectors().Search(t.Context(), store.VectorQuery{Workspace: workspace, Mode: store.Lexical, Text: "Toto", Limit: 1})
-		if err != nil || len(hits) != 0 {
-			t.Errorf("the vectors hold %v, %v", hits, err)
+		if err := r.store.Erasures().Note(t.Context(), workspace, time.Now(), id); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.intake.Run(ctx) }()
+		r.gone(t, "Toto")
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
+}
+
+// gone returns when the words are not found any more.
+func (r *rig) gone(t *testing.T, words string) {
+	t.Helper()
+	for range time.Tick(20 * time.Millisecond) {
+		hits, err := r.store.Vectors().Search(t.Context(), store.VectorQuery{Workspace: workspace, Mode: store.Lexical, Text: words, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(hits) == 0 {
+			return
+		}
+	}
 }
 
 // index writes a memory's vectors and graph as the pipeline does.

@@ -73,7 +73,7 @@ func newRig(tb testing.TB, o options) *rig {
 	guard := webhooks.NewGuard(webhooks.GuardConfig{})
 	r.intake = intake.New(intake.Parts{
 		Memories: s.Memories(), Runs: s.Runs(), Batches: s.Batches(), BatchRuns: s.BatchRuns(), Vectors: s.Vectors(), Graph: s.Graph(),
-		Realtime: r.track, Durable: r.track, Guard: guard, Log: log,
+		Erasures: s.Erasures(), Realtime: r.track, Durable: r.track, Guard: guard, Log: log,
 	}, o.intake)
 	r.parts = api.Parts{
 		Intake: r.intake, Search: search.New(search.Parts{Memories: s.Memories(), Vectors: s.Vectors(), Graph: s.Graph(), Embedder: r.embedder, Log: log}, search.Config{}),

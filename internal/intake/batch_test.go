@@ -35,7 +35,7 @@ func newRig(cfg intake.Config) rig {
 	}
 	r.realtime.load.Limit = 10
 	r.Intake = intake.New(intake.Parts{
-		Memories: r.memories, Runs: r.runs, Batches: r.batches, Realtime: r.realtime, Durable: r.durable, Guard: r.guard,
+		Memories: r.memories, Runs: r.runs, Batches: r.batches, Erasures: &erasures{}, Realtime: r.realtime, Durable: r.durable, Guard: r.guard,
 	}, cfg)
 	return r
 }

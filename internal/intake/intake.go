@@ -44,6 +44,7 @@ type Parts struct {
 	BatchRuns store.BatchRuns
 	Vectors   store.Vectors
 	Graph     store.Graph
+	Erasures  store.Erasures
 	Realtime  Realtime // nil: this process runs no realtime track
 	Durable   Durable
 	Guard     Guard
@@ -68,6 +69,15 @@ type Config struct {
 	MaxUploadBytes int64 `yaml:"max_upload_bytes"`
 	// UploadRetention is how long an upload that was broken off is kept. Default 24h.
 	UploadRetention time.Duration `yaml:"upload_retention"`
+	// EraseSweep is how often erasures are looked for that are due. Default 2s.
+	EraseSweep time.Duration `yaml:"erase_sweep"`
+	// EraseAgain is when an erasure is checked once more, for what a run in flight, or a process that was frozen, wrote
+	// afterwards: that long after it, ten times that long after that, and so on, EraseChecks times in all. Default 1m.
+	EraseAgain time.Duration `yaml:"erase_again"`
+	// EraseChecks is how often an erasure is carried out. Default 4: at once, after 1, 11 and 111 minutes.
+	EraseChecks int `yaml:"erase_checks"`
+	// EraseRetention is how long the id of an erased memory is refused. Default 720h.
+	EraseRetention time.Duration `yaml:"erase_retention"`
 	// Estimate is what a dry run reckons with. Default: see [Estimate].
 	Estimate Estimate `yaml:"estimate"`
 }
@@ -82,6 +92,10 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.MaxLineBytes, 1<<20)
 	setDefault(&c.MaxUploadBytes, 4<<30)
 	setDefault(&c.UploadRetention, 24*time.Hour)
+	setDefault(&c.EraseSweep, 2*time.Second)
+	setDefault(&c.EraseAgain, time.Minute)
+	setDefault(&c.EraseChecks, 4)
+	setDefault(&c.EraseRetention, 30*24*time.Hour)
 	setDefault(&c.Estimate.TokensPerMemory, 1_500)
 	setDefault(&c.Estimate.BytesPerToken, 4)
 	setDefault(&c.Estimate.MemoriesPerSecond, 50)
@@ -124,28 +138,41 @@ func (in *Intake) Load() routing.Load {
 	return in.parts.Realtime.Load()
 }
 
-// Run starts durable runs and sweeps uploads that were broken off, until ctx is done. Starts that still wait then are
-// left to recovery.
+// Run starts durable runs, finishes erasures and checks them again, and sweeps uploads that were broken off, until ctx is
+// done. Starts that still wait then are left to recovery.
 func (in *Intake) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for range in.cfg.Starters {
 		g.Go(func() error { in.startAll(ctx); return nil })
 	}
-	g.Go(func() error { in.sweepAll(ctx); return nil })
+	g.Go(func() error { every(ctx, in.cfg.UploadRetention/24, in.sweepUploads); return nil })
+	g.Go(func() error { every(ctx, in.cfg.EraseRetention/24, in.sweepErasures); return nil })
+	g.Go(func() error { every(ctx, in.cfg.EraseSweep, in.eraseDue); return nil })
 	return g.Wait()
 }
 
-func (in *Intake) sweepAll(ctx context.Context) {
-	tick := time.NewTicker(in.cfg.UploadRetention / 24)
+// every calls f now and then until ctx is done.
+func every(ctx context.Context, d time.Duration, f func(context.Context)) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if _, err := in.parts.Batches.Sweep(ctx, time.Now().Add(-in.cfg.UploadRetention)); err != nil {
-				in.log.WarnContext(ctx, "abandoned uploads were not swept", "error", err)
-			}
+			f(ctx)
 		}
+	}
+}
+
+func (in *Intake) sweepUploads(ctx context.Context) {
+	if _, err := in.parts.Batches.Sweep(ctx, time.Now().Add(-in.cfg.UploadRetention)); err != nil {
+		in.log.WarnContext(ctx, "abandoned uploads were not swept", "error", err)
+	}
+}
+
+func (in *Intake) sweepErasures(ctx context.Context) {
+	if _, err := in.parts.Erasures.Sweep(ctx, time.Now().Add(-in.cfg.EraseRetention)); err != nil {
+		in.log.WarnContext(ctx, "old erasures were not swept", "error", err)
 	}
 }

@@ -114,7 +114,11 @@ func (in *Intake) take(ctx context.Context, m memory.Memory, wish memory.Track, 
 		return store.Put{}, err
 	}
 	put := puts[0]
-	if put.Kind != store.Unchanged && put.Kind != store.Stale {
+	switch put.Kind {
+	case store.Erased: // the id is that of a request whose memory was erased before it was answered
+		return store.Put{}, memory.Errorf(memory.CodeConflict, "the memory that this request made was erased meanwhile")
+	case store.Unchanged, store.Stale:
+	case store.Created, store.Updated, store.Resumed:
 		in.handOver(ctx, &put)
 	}
 	return put, nil

@@ -38,7 +38,7 @@ type Memories interface {
 	// List returns memories, newest first, and the cursor of the next page ("" at the end).
 	List(ctx context.Context, q MemoryQuery) ([]memory.Memory, string, error)
 	// Delete forgets the documents, fencing any run in flight; missing ones are no error. What other stores hold of
-	// them is theirs to erase, and must be erased first and again after.
+	// them is theirs to erase, after it: see [Erasures].
 	Delete(ctx context.Context, workspace string, ids ...string) error
 	// Count returns how many memories the workspace has, by status.
 	Count(ctx context.Context, workspace string) (map[memory.Status]int, error)
@@ -56,10 +56,15 @@ type Usage struct {
 // The fence of the lease is ignored: the store counts it. IfVersion, where it is not 0, makes the intake a change of
 // the memory of that ID: where the workspace has none at that version (any more), the kind is Stale and nothing was
 // written.
+//
+// AskedAt, where it is not zero, is when the caller said what the intake says, if that may have been a while ago, as it
+// may in a batch: it is not to take the place of what was said later. Where the stored version would be updated and was
+// asked for after that (zero of its intake: when it was put), the kind is Stale and nothing was written.
 type Intake struct {
 	Memory    memory.Memory
 	Lease     Lease
 	IfVersion int
+	AskedAt   time.Time
 }
 
 // PutKind says what an intake did.
@@ -71,13 +76,15 @@ type PutKind string
 // content, but had ended failed, degraded or cancelled: same version, queued again under the intake's lease, track,
 // reason and batch id, finished receipts kept, others reset. Unchanged: it existed with the same content, and is either
 // completed or in somebody's hands; nothing was written. Stale: see [Intake]; the Put's memory is the stored one, or zero
-// where there is none.
+// where there is none. Erased: there is no memory of the id, but an erasure (see [Erasures]); nothing was written, and the
+// Put's memory is zero.
 const (
 	Created   PutKind = "created"
 	Updated   PutKind = "updated"
 	Resumed   PutKind = "resumed"
 	Unchanged PutKind = "unchanged"
 	Stale     PutKind = "stale"
+	Erased    PutKind = "erased"
 )
 
 // Put is what became of an intake: the memory as it is now stored, and the fence in force, under which who took it in

@@ -75,7 +75,8 @@ func (c *Client) UpdateMemory(ctx context.Context, id string, change MemoryChang
 // Erasure is the receipt of a deletion: the stores that hold nothing of the memory any more.
 type Erasure struct {
 	ID       string      `json:"id"`
-	Erased   []string    `json:"erased"`
+	Erased   []string    `json:"erased"`            // the stores that hold nothing of it any more
+	Pending  []string    `json:"pending,omitempty"` // those that could not be reached, and are erased when they can be
 	ErasedAt memory.Time `json:"erased_at"`
 }
 

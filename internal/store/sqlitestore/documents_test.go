@@ -9,7 +9,7 @@ import (
 
 // documents are the ports to the documents of a store.
 func documents(s *Store) storetest.Ports {
-	return storetest.Ports{Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Batches: s.Batches(), BatchRuns: s.BatchRuns()}
+	return storetest.Ports{Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Erasures: s.Erasures(), Batches: s.Batches(), BatchRuns: s.BatchRuns()}
 }
 
 // TestDocuments runs the suite, and then looks at the plan of every statement that it used.

@@ -60,6 +60,14 @@ func intakeOf(in store.Intake) intake {
 	return intake{in, metadataText(m.Metadata), msOrNull(m.OccurredAt)}
 }
 
+// asked is when the caller said it.
+func (in *intake) asked() int64 {
+	if in.AskedAt.IsZero() {
+		return time.Now().UnixMilli()
+	}
+	return in.AskedAt.UnixMilli()
+}
+
 func put(tx *tx, in *intake) (store.Put, error) {
 	if in.IfVersion != 0 {
 		return change(tx, in)
@@ -68,6 +76,9 @@ func put(tx *tx, in *intake) (store.Put, error) {
 		return created, err
 	}
 	old, err := find(tx, in)
+	if errors.Is(err, sql.ErrNoRows) { // nothing stands in the way, and yet it was not created
+		return store.Put{Kind: store.Erased}, nil
+	}
 	if err != nil {
 		return store.Put{}, err
 	}
@@ -89,17 +100,18 @@ func change(tx *tx, in *intake) (store.Put, error) {
 	return merge(tx, in, old)
 }
 
-// create stores the memory if neither its id nor its external id exists; else the Put is zero.
+// create stores the memory if neither its id nor its external id exists, nor an erasure of the id; else the Put is zero.
 //
 // Fences start at the clock, not at 0: should a deleted memory be taken in again under its old id, a run of the former
 // one that is still on its way does not hold a fence of the new one.
 func create(tx *tx, in *intake) (store.Put, error) {
 	m, fence := in.Memory, time.Now().UnixMilli()
 	res, err := tx.exec(`INSERT INTO memories (workspace, id, external_id, version, status, track, reason, priority, batch_id,
-			webhook_url, occurred_at, created_at, updated_at, owner, last_owner, fence, lease_until)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			webhook_url, occurred_at, created_at, updated_at, owner, last_owner, fence, lease_until, asked_at)
+		SELECT ?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM erasures WHERE workspace = ?1 AND memory_id = ?2)
+		ON CONFLICT DO NOTHING`,
 		m.Workspace, m.ID, textOrNull(m.ExternalID), m.Version, m.Status, m.Track, m.Reason, m.Priority, textOrNull(m.BatchID),
-		m.WebhookURL, in.occurredAt, m.CreatedAt.UnixMilli(), m.UpdatedAt.UnixMilli(), in.Lease.Owner, in.Lease.Owner, fence, msOf(in.Lease.Until))
+		m.WebhookURL, in.occurredAt, m.CreatedAt.UnixMilli(), m.UpdatedAt.UnixMilli(), in.Lease.Owner, in.Lease.Owner, fence, msOf(in.Lease.Until), in.asked())
 	if err != nil {
 		return store.Put{}, err
 	}
@@ -130,6 +142,8 @@ func find(tx *tx, in *intake) (stored, error) {
 func merge(tx *tx, in *intake, old stored) (store.Put, error) {
 	same := old.Content == in.Memory.Content && metadataText(old.Metadata) == in.metadata && msOrNull(old.OccurredAt) == in.occurredAt
 	switch {
+	case !same && !in.AskedAt.IsZero() && in.AskedAt.UnixMilli() < old.asked:
+		return store.Put{Kind: store.Stale, Memory: old.Memory, Fence: old.fence}, nil
 	case !same:
 		return update(tx, in, old)
 	case old.Status == memory.StatusFailed, old.Status == memory.StatusDegraded, old.Status == memory.StatusCancelled:
@@ -147,9 +161,9 @@ func update(tx *tx, in *intake, old stored) (store.Put, error) {
 	}
 	_, err := tx.exec(`UPDATE memories SET external_id = ?, version = ?, status = ?, track = ?, reason = ?, priority = ?, batch_id = ?,
 			webhook_url = ?, occurred_at = ?, updated_at = ?, started_at = NULL, completed_at = NULL, error = NULL,
-			owner = ?, last_owner = ?, fence = fence + 1, lease_until = ? WHERE seq = ?`,
+			owner = ?, last_owner = ?, fence = fence + 1, lease_until = ?, asked_at = ? WHERE seq = ?`,
 		textOrNull(m.ExternalID), m.Version, m.Status, m.Track, m.Reason, m.Priority, textOrNull(m.BatchID),
-		m.WebhookURL, in.occurredAt, m.UpdatedAt.UnixMilli(), in.Lease.Owner, in.Lease.Owner, msOf(in.Lease.Until), old.seq)
+		m.WebhookURL, in.occurredAt, m.UpdatedAt.UnixMilli(), in.Lease.Owner, in.Lease.Owner, msOf(in.Lease.Until), in.asked(), old.seq)
 	if err != nil {
 		return store.Put{}, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // memoryColumns are what scanMemory reads, of memories AS m and contents AS c. The checkpoints come as the inside of a
 // JSON list: in one statement they are of one moment with the rest.
-const memoryColumns = `m.seq, m.fence, m.workspace, m.id, m.external_id, m.version, m.status, m.track, m.reason, m.priority, m.batch_id,
+const memoryColumns = `m.seq, m.fence, m.asked_at, m.workspace, m.id, m.external_id, m.version, m.status, m.track, m.reason, m.priority, m.batch_id,
 	m.webhook_url, m.occurred_at, m.created_at, m.updated_at, m.started_at, m.completed_at, m.error, c.content, c.metadata,
 	(SELECT group_concat('{"receipt":' || receipt || ',"output":' || coalesce(output, 'null') || '}', ',' ORDER BY place)
 		FROM checkpoints WHERE checkpoints.seq = m.seq)`
@@ -26,6 +26,7 @@ type stored struct {
 	memory.Memory
 	seq   int64
 	fence int64
+	asked int64 // when the version was asked for
 }
 
 type scanner interface{ Scan(dest ...any) error }
@@ -36,7 +37,7 @@ func scanMemory(r scanner, more ...any) (stored, error) {
 	var external, batch, fault, metadata, checkpoints sql.NullString
 	var occurred, started, completed sql.NullInt64
 	var created, updated int64
-	err := r.Scan(append([]any{&m.seq, &m.fence, &m.Workspace, &m.ID, &external, &m.Version, &m.Status, &m.Track, &m.Reason, &m.Priority, &batch,
+	err := r.Scan(append([]any{&m.seq, &m.fence, &m.asked, &m.Workspace, &m.ID, &external, &m.Version, &m.Status, &m.Track, &m.Reason, &m.Priority, &batch,
 		&m.WebhookURL, &occurred, &created, &updated, &started, &completed, &fault, &m.Content, &metadata, &checkpoints}, more...)...)
 	if err != nil {
 		return m, err

@@ -11,7 +11,7 @@ import (
 
 // mayScan are what a query may read from end to end: the lists that are its own parameters, what it has selected itself,
 // and indexes that hold no more than what is open: workspaces with open memories, open batches, events that are owed.
-var mayScan = regexp.MustCompile(`^SCAN (wanted|json_each|page|\(subquery-\d+\))( VIRTUAL TABLE INDEX \d+:)?$|` +
+var mayScan = regexp.MustCompile(`^SCAN CONSTANT ROW$|^SCAN (wanted|json_each|page|\(subquery-\d+\))( VIRTUAL TABLE INDEX \d+:)?$|` +
 	`^SCAN \w+ USING (COVERING )?INDEX (counts_open|batches_open|owed_oldest)$`)
 
 // checkPlans fails the test where a statement reads a table from end to end.

@@ -13,7 +13,8 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// Documents tests the ports that share the documents: Memories, Runs, Leases, Outbox, Batches and BatchRuns. open
+// Documents tests the ports that share the documents: Memories, Runs, Leases, Outbox,
+// Erasures, Batches and BatchRuns. open
 // returns an empty store for each test.
 func Documents(t *testing.T, open func(tb testing.TB) Ports) {
 	for name, tests := range map[string]map[string]func(k kit){
@@ -21,7 +22,9 @@ func Documents(t *testing.T, open func(tb testing.TB) Ports) {
 		"Resubmit":    resubmitTests,
 		"Get":         getTests,
 		"List":        listTests,
+		"Asked":       askedTests,
 		"Delete":      deleteTests,
+		"Erasures":    erasureTests,
 		"Sums":        sumTests,
 		"Claim":       claimTests,
 		"Checkpoint":  checkpointTests,

@@ -12,6 +12,7 @@ type Ports struct {
 	Runs       store.Runs
 	Leases     store.Leases
 	Outbox     store.Outbox
+	Erasures   store.Erasures
 	Batches    store.Batches
 	BatchRuns  store.BatchRuns
 	Vectors    store.Vectors
