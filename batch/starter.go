@@ -29,6 +29,9 @@ func attribute(name, value string) temporal.SearchAttributeUpdate {
 	return temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value)
 }
 
+// Owner names the run of a batch as the holder of its memories.
+func Owner(b store.BatchRef) string { return batchRunID(b) }
+
 // Starter starts durable runs. Starting one that is running changes nothing: its id is made of what it is for.
 type Starter struct {
 	client client.Client

@@ -28,6 +28,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),
+		newDoctorCommand(t),
 		newVersionCommand(t),
 	)
 	return root
