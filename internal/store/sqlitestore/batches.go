@@ -190,7 +190,7 @@ func (bs batches) Get(ctx context.Context, workspace, id string) (memory.Batch, 
 func (bs batches) List(ctx context.Context, workspace string, limit int, cursor string) ([]memory.Batch, string, error) {
 	at, id := int64(math.MaxInt64), ""
 	if cursor != "" {
-		if err := decodeCursor(cursor, &at, &id); err != nil {
+		if err := store.DecodeCursor(cursor, &at, &id); err != nil {
 			return nil, "", err
 		}
 	}
@@ -201,7 +201,7 @@ func (bs batches) List(ctx context.Context, workspace string, limit int, cursor 
 		return found, "", wrap(err)
 	}
 	last := found[limit-1]
-	return found[:limit], encodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
+	return found[:limit], store.EncodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
 }
 
 // Count reads no more than an index: batches are few beside their items.

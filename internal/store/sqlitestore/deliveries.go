@@ -109,7 +109,7 @@ func (d deliveries) List(ctx context.Context, q store.DeliveryQuery) ([]store.De
 	}
 	out = out[:q.Limit]
 	last := out[q.Limit-1]
-	return out, encodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
+	return out, store.EncodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
 }
 
 func listDeliveries(q store.DeliveryQuery) (string, []any, error) {
@@ -130,7 +130,7 @@ func listDeliveries(q store.DeliveryQuery) (string, []any, error) {
 	if q.Cursor != "" {
 		var created int64
 		var id string
-		if err := decodeCursor(q.Cursor, &created, &id); err != nil {
+		if err := store.DecodeCursor(q.Cursor, &created, &id); err != nil {
 			return "", nil, err
 		}
 		and("(created_at, id) < (?, ?)", created, id)

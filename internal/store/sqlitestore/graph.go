@@ -129,7 +129,7 @@ func (g graph) Nodes(ctx context.Context, q store.NodeQuery) ([]memory.Node, str
 		if len(found) > q.Limit {
 			found = found[:q.Limit]
 			last := found[q.Limit-1]
-			next = encodeCursor(last.support, last.id)
+			next = store.EncodeCursor(last.support, last.id)
 		}
 		nodes, err = r.nodes(ctx, q.Workspace, nodeIDs(found))
 		return err
@@ -150,7 +150,7 @@ func listNodes(q store.NodeQuery) (string, []any, error) {
 	if q.Cursor != "" {
 		var support int
 		var id string
-		if err := decodeCursor(q.Cursor, &support, &id); err != nil {
+		if err := store.DecodeCursor(q.Cursor, &support, &id); err != nil {
 			return "", nil, err
 		}
 		text += " AND support <= ? AND (support < ? OR id > ?)"

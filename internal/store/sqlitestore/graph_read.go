@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -72,33 +71,13 @@ func (r snapshot) nodes(ctx context.Context, workspace string, ids []string) ([]
 		FROM json_each(?) AS ids CROSS JOIN graph_node_sources s ON s.workspace = ? AND s.node = ids.value AND s.memory_id >= coalesce((
 			SELECT memory_id FROM graph_node_sources WHERE workspace = ? AND node = ids.value ORDER BY memory_id DESC LIMIT 1 OFFSET ?), '')
 		ORDER BY ids.key, s.memory_id DESC`, jsonOf(ids), workspace, workspace, store.MaxSources-1)
-	sources, err := collect(rows, err, func(r *sql.Rows) (s nodeSource, err error) {
-		return s, r.Scan(&s.node, &s.memoryID, &s.kind, &s.name, &s.properties)
+	sources, err := collect(rows, err, func(r *sql.Rows) (s store.NodeSource, err error) {
+		return s, r.Scan(&s.Node, &s.MemoryID, &s.Type, &s.Name, &s.Properties)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return nodesOf(sources)
-}
-
-// nodeSource is what a memory says of a node.
-type nodeSource struct{ node, memoryID, kind, name, properties string }
-
-// nodesOf makes nodes of their sources, those of a node beside each other and the newest first.
-func nodesOf(sources []nodeSource) (out []memory.Node, err error) {
-	var types, names tally
-	for _, s := range sources {
-		if len(out) == 0 || out[len(out)-1].ID != s.node {
-			out, types, names = append(out, memory.Node{ID: s.node}), tally{}, tally{}
-		}
-		n := &out[len(out)-1]
-		n.Type, n.Name = types.add(n.Type, s.kind), names.add(n.Name, s.name)
-		n.MemoryIDs = append(n.MemoryIDs, s.memoryID)
-		if n.Properties, err = addOlder(n.Properties, s.properties); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return store.NodesOf(sources)
 }
 
 // relationships returns those between the nodes of the ids, as their newest sources show them.
@@ -113,61 +92,11 @@ func (r snapshot) relationships(ctx context.Context, workspace string, ids []str
 			ORDER BY memory_id DESC LIMIT 1 OFFSET ?), '')
 		WHERE +r.to_node IN (SELECT value FROM json_each(?))
 		ORDER BY s.from_node, s.type, s.to_node, s.memory_id DESC`, list, workspace, store.MaxSources-1, list)
-	sources, err := collect(rows, err, func(r *sql.Rows) (s relationshipSource, err error) {
-		return s, r.Scan(&s.From, &s.Type, &s.To, &s.memoryID, &s.properties)
+	sources, err := collect(rows, err, func(r *sql.Rows) (s store.RelationshipSource, err error) {
+		return s, r.Scan(&s.From, &s.Type, &s.To, &s.MemoryID, &s.Properties)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return relationshipsOf(sources)
-}
-
-// relationshipSource is what a memory says of a relationship.
-type relationshipSource struct {
-	memory.Relationship
-	memoryID, properties string
-}
-
-// relationshipsOf makes relationships of their sources, those of one beside each other and the newest first.
-func relationshipsOf(sources []relationshipSource) (out []memory.Relationship, err error) {
-	for _, s := range sources {
-		if last := len(out) - 1; last < 0 || out[last].From != s.From || out[last].Type != s.Type || out[last].To != s.To {
-			out = append(out, s.Relationship)
-		}
-		r := &out[len(out)-1]
-		r.MemoryIDs = append(r.MemoryIDs, s.memoryID)
-		if r.Properties, err = addOlder(r.Properties, s.properties); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// tally counts the forms of a name.
-type tally map[string]int
-
-// add counts a form and returns the most frequent one, given which it was before; ties alphabetical.
-func (t tally) add(most, form string) string {
-	t[form]++
-	if t[form] > t[most] || t[form] == t[most] && form < most {
-		return form
-	}
-	return most
-}
-
-// addOlder adds the properties that are not there yet: newer memories come first.
-func addOlder(properties map[string]string, older string) (map[string]string, error) {
-	var more map[string]string
-	if err := json.Unmarshal([]byte(older), &more); err != nil {
-		return nil, err
-	}
-	for k, v := range more {
-		if properties == nil {
-			properties = map[string]string{}
-		}
-		if _, there := properties[k]; !there {
-			properties[k] = v
-		}
-	}
-	return properties, nil
+	return store.RelationshipsOf(sources)
 }

@@ -30,7 +30,7 @@ func (ms memories) List(ctx context.Context, q store.MemoryQuery) ([]memory.Memo
 		return found, "", nil
 	}
 	last := found[q.Limit-1]
-	return found[:q.Limit], encodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
+	return found[:q.Limit], store.EncodeCursor(last.CreatedAt.UnixMilli(), last.ID), nil
 }
 
 // The statuses a memory can have.
@@ -63,7 +63,7 @@ func listKeys(q store.MemoryQuery) (text string, args []any, err error) {
 	if q.Cursor != "" {
 		var at int64
 		var id string
-		if err := decodeCursor(q.Cursor, &at, &id); err != nil {
+		if err := store.DecodeCursor(q.Cursor, &at, &id); err != nil {
 			return "", nil, err
 		}
 		if at < before {

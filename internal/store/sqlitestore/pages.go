@@ -188,7 +188,7 @@ func (br batchRuns) SetItems(ctx context.Context, batchID string, number int, it
 func (bs batches) Items(ctx context.Context, q store.ItemQuery) ([]memory.Item, string, error) {
 	number, index := 0, -1
 	if q.Cursor != "" {
-		if err := decodeCursor(q.Cursor, &number, &index); err != nil {
+		if err := store.DecodeCursor(q.Cursor, &number, &index); err != nil {
 			return nil, "", err
 		}
 	}
@@ -228,7 +228,7 @@ func (bs batches) items(ctx context.Context, batch int64, number, index int, q s
 			if len(out) == q.Limit {
 				return out, cursor, nil
 			}
-			out, cursor = append(out, item), encodeCursor(p.number, item.Index)
+			out, cursor = append(out, item), store.EncodeCursor(p.number, item.Index)
 		}
 	}
 	return out, "", rows.Err()

@@ -297,7 +297,7 @@ func (v vectors) Held(ctx context.Context, q store.HeldQuery) ([]store.Holding, 
 func (s *Store) held(ctx context.Context, text string, q store.HeldQuery) ([]store.Holding, string, error) {
 	last, args := "", []any{q.Workspace}
 	if q.Cursor != "" {
-		if err := decodeCursor(q.Cursor, &last); err != nil {
+		if err := store.DecodeCursor(q.Cursor, &last); err != nil {
 			return nil, "", err
 		}
 	}
@@ -312,5 +312,5 @@ func (s *Store) held(ctx context.Context, text string, q store.HeldQuery) ([]sto
 	if err != nil || len(out) <= q.Limit {
 		return out, "", wrap(err)
 	}
-	return out[:q.Limit], encodeCursor(out[q.Limit-1].MemoryID), nil
+	return out[:q.Limit], store.EncodeCursor(out[q.Limit-1].MemoryID), nil
 }

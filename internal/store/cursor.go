@@ -1,4 +1,4 @@
-package sqlitestore
+package store
 
 import (
 	"encoding/base64"
@@ -7,14 +7,14 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// encodeCursor makes an opaque cursor out of the key of the last row of a page.
-func encodeCursor(key ...any) string {
+// EncodeCursor makes an opaque cursor out of the key of the last row of a page.
+func EncodeCursor(key ...any) string {
 	b, _ := json.Marshal(key) //nolint:errchkjson // strings and numbers do not fail
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeCursor reads the key of a cursor into dest, pointers to strings and numbers. The empty cursor is not for it.
-func decodeCursor(cursor string, dest ...any) error {
+// DecodeCursor reads the key of a cursor into dest, pointers to strings and numbers. The empty cursor is not for it.
+func DecodeCursor(cursor string, dest ...any) error {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	var key []json.RawMessage
 	if err == nil {
