@@ -310,6 +310,16 @@ func text(s string) any {
 	return s
 }
 
+// LabelOf is a value of metadata, whatever Go type its number has, as filters compare it: a string, a float64 or a bool;
+// nil where it is none of these.
+func LabelOf(v any) any {
+	switch l := number(v).(type) {
+	case string, float64, bool:
+		return l
+	}
+	return nil
+}
+
 func number(v any) any {
 	switch n := v.(type) {
 	case int:
