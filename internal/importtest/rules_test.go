@@ -31,6 +31,7 @@ var allowed = []row{
 	{pkg: "internal/store", may: list("internal/id pkg/memory")},
 	{pkg: "internal/store/storetest", may: list("internal/id internal/store pkg/memory")},
 	{pkg: "internal/store/*store", may: list("internal/id internal/store pkg/memory")},
+	{pkg: "internal/store/qdrantstore/qdranttest"}, // for tests only
 	{pkg: "internal/llm", may: list("pkg/memory")},
 	{pkg: "internal/llm/llmtest", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/openai", may: list("internal/llm pkg/memory")},
@@ -53,9 +54,10 @@ var allowed = []row{
 	{pkg: "cmd/switchyard", may: list("*")},
 	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},
-	{pkg: "internal/testservers"}, // for tests only
-	{pkg: "internal/parity"},      // tests only
-	{pkg: "internal/importtest"},  // tests only
+	{pkg: "internal/testservers"},                                                             // for tests only
+	{pkg: "internal/testservers/qdrantd", may: list("internal/store/qdrantstore/qdranttest")}, // for tests only
+	{pkg: "internal/parity"},                                                                  // tests only
+	{pkg: "internal/importtest"},                                                              // tests only
 }
 
 // A home says where a module may be imported, and so what has to change when it does.
@@ -73,7 +75,7 @@ var homes = []home{
 	{"github.com/temporalio", list("internal/embedded")},
 	{"modernc.org/sqlite", list("internal/store/sqlitestore")},
 	{"go.mongodb.org/mongo-driver", list("internal/store/mongostore")},
-	{"github.com/qdrant/go-client", list("internal/store/qdrantstore")},
+	{"github.com/qdrant/go-client", list("internal/store/qdrantstore internal/store/qdrantstore/qdranttest")},
 	{"github.com/neo4j/neo4j-go-driver", list("internal/store/neo4jstore")},
 	{"github.com/openai/openai-go", list("internal/llm/openai")},
 	{"github.com/redis/go-redis", list("internal/live cmd/switchyard")},
