@@ -4,6 +4,7 @@ package testservers
 
 import (
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,25 @@ func TestServersTakeConnectionsUntilTheyAreStopped(t *testing.T) {
 					t.Error("it takes connections after its end")
 				}
 			})
+		}
+	}
+}
+
+func TestQdrantStartsAgainOnItsJournal(t *testing.T) {
+	t.Parallel()
+	journal := filepath.Join(t.TempDir(), "journal")
+	for range 2 {
+		p, err := StartQdrant(journal, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := dial(t, "127.0.0.1:"+p.Ready)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		if err := p.Stop(); err != nil {
+			t.Error(err)
 		}
 	}
 }
