@@ -67,6 +67,10 @@ type Process struct {
 	Ready string // what followed "ready " in the line by which it said that it takes connections
 }
 
+// running are the processes that were started and not stopped: of one that nobody holds, the pipe to its standard input
+// would be closed as garbage, which ends it.
+var running sync.Map
+
 // Start runs a command that writes a line "ready …" to its standard output once it takes connections, and ends when its
 // standard input does.
 func Start(cmd *exec.Cmd) (*Process, error) {
@@ -89,6 +93,7 @@ func start(cmd *exec.Cmd, readyIn func(line string) (string, bool)) (*Process, e
 		return nil, err
 	}
 	p := &Process{cmd: cmd, stdin: stdin}
+	running.Store(p, true)
 	ready := make(chan string, 1)
 	go func() {
 		defer close(ready)
@@ -115,6 +120,7 @@ func start(cmd *exec.Cmd, readyIn func(line string) (string, bool)) (*Process, e
 
 // Stop ends the process and waits until it is gone.
 func (p *Process) Stop() error {
+	running.Delete(p)
 	err := p.stdin.Close()
 	gone := make(chan error, 1)
 	go func() { gone <- p.cmd.Wait() }()
@@ -128,6 +134,7 @@ func (p *Process) Stop() error {
 
 // Kill ends the process at once, as a loss of its machine would.
 func (p *Process) Kill() error {
+	running.Delete(p)
 	err := p.cmd.Process.Kill()
 	_ = p.cmd.Wait() // says that it was killed, and closes its input
 	return err
