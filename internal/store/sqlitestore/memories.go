@@ -50,7 +50,7 @@ func intakeOf(in store.Intake) intake {
 	m := &in.Memory
 	m.Version, m.Status = 1, memory.StatusQueued
 	m.UseCases, m.Related, m.Graph, m.Steps, m.Error, m.StartedAt, m.CompletedAt = nil, nil, memory.Graph{}, nil, nil, nil, nil
-	m.Metadata = plain(m.Metadata)
+	m.Metadata = store.Plain(m.Metadata)
 	if m.CreatedAt.IsZero() {
 		m.CreatedAt = memory.Now()
 	}

@@ -100,31 +100,6 @@ func timeOrNil(ms sql.NullInt64) *memory.Time {
 	return timeOf(ms.Int64).Ptr()
 }
 
-// plain is the metadata as they come back from JSON: numbers are float64, and none are nil.
-func plain(md memory.Metadata) memory.Metadata {
-	if len(md) == 0 {
-		return nil
-	}
-	out := make(memory.Metadata, len(md))
-	for k, v := range md {
-		out[k] = number(v)
-	}
-	return out
-}
-
-func number(v any) any {
-	switch n := v.(type) {
-	case int:
-		return float64(n)
-	case int64:
-		return float64(n)
-	case json.Number:
-		f, _ := n.Float64()
-		return f
-	}
-	return v
-}
-
 // metadataText is the same for the same metadata: JSON sorts the keys.
 func metadataText(md memory.Metadata) sql.NullString {
 	if len(md) == 0 {
