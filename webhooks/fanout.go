@@ -37,7 +37,7 @@ func (c *Courier) fanOut(ctx context.Context, events []memory.Event, lease store
 }
 
 // createPage is how many deliveries are stored in one write: few enough for what else is to be written not to wait long.
-const createPage = 256
+const createPage = 1_024
 
 func (c *Courier) create(ctx context.Context, ds []store.Delivery) error {
 	for page := range slices.Chunk(ds, createPage) {

@@ -37,7 +37,7 @@ type runner func(d store.Delivery, over func())
 
 // behindLimit is how many attempts, as a multiple of those that are made at the same time, may be over and not written
 // down: so many would be made again if the process died now.
-const behindLimit = 2
+const behindLimit = 4
 
 func newLanes(c Config) *lanes {
 	return &lanes{

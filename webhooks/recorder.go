@@ -28,7 +28,7 @@ type record struct {
 }
 
 const (
-	recordPage     = 256              // how many go into one write
+	recordPage     = 1_024            // how many go into one write
 	recordPatience = 10 * time.Second // how long it may take: it is part of what an attempt's lease leaves room for
 )
 

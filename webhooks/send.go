@@ -111,7 +111,9 @@ func beginning(body io.Reader) string {
 
 // retryAfter reads the header in both of its forms; 0 where it says nothing usable.
 func retryAfter(value string, now time.Time) time.Duration {
-	value = strings.TrimSpace(value)
+	if value = strings.TrimSpace(value); value == "" {
+		return 0
+	}
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
 		const most = int64(10 * 365 * 24 * time.Hour / time.Second)
 		return time.Duration(min(max(seconds, 0), most)) * time.Second

@@ -26,12 +26,16 @@ func (d deliveries) Create(ctx context.Context, ds []store.Delivery) ([]bool, er
 		return created, nil
 	}
 	err := d.s.write(ctx, func(t *tx) (err error) {
+		counts := deliveryCounts{}
 		for i := range ds {
 			if created[i], err = createDelivery(t, &ds[i]); err != nil {
 				return err
 			}
+			if created[i] {
+				counts[ds[i].Status]++
+			}
 		}
-		return nil
+		return counts.add(t)
 	})
 	if err != nil {
 		return nil, err
@@ -39,20 +43,44 @@ func (d deliveries) Create(ctx context.Context, ds []store.Delivery) ([]bool, er
 	return created, nil
 }
 
+// deliveryCounts are by how much a transaction changes how many deliveries there are of a status.
+type deliveryCounts map[store.DeliveryStatus]int
+
+func (c deliveryCounts) move(from, to store.DeliveryStatus) {
+	c[from]--
+	c[to]++
+}
+
+func (c deliveryCounts) add(t *tx) error {
+	for status, n := range c {
+		if n == 0 {
+			continue
+		}
+		if _, err := t.exec("INSERT INTO delivery_counts VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", status, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createDelivery stores a delivery, and reports whether it is new.
 func createDelivery(t *tx, d *store.Delivery) (bool, error) {
 	attempts := d.Attempts
 	if attempts == nil {
 		attempts = []store.Attempt{}
 	}
-	var seq int64
-	err := t.queryRow(`INSERT INTO deliveries
+	res, err := t.exec(`INSERT INTO deliveries
 		(id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		d.ID, d.Workspace, d.EndpointID, d.URL, d.EventID, d.EventType, d.Status, d.Round, d.Lease.Owner, msOf(d.Lease.Until), d.Lease.Fence,
-		d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), jsonOf(attempts)).Scan(&seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), jsonOf(attempts))
+	if err != nil {
+		return false, err
 	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return false, err
+	}
+	seq, err := res.LastInsertId()
 	if err != nil {
 		return false, err
 	}
@@ -146,14 +174,30 @@ func (d deliveries) Claim(ctx context.Context, workspace, id, owner string, now,
 }
 
 // Requeue implements [store.Deliveries].
-func (d deliveries) Requeue(ctx context.Context, workspace, id string) (store.Delivery, error) {
-	out, ok, err := d.change(ctx, workspace, id, `UPDATE deliveries
-		SET status = 'pending', round = round + 1, owner = '', lease_until = ?, fence = fence + 1, updated_at = max(updated_at, ?)
-		WHERE workspace = ? AND id = ?`, time.Time{}.UnixMilli(), memory.Now().UnixMilli(), workspace, id)
-	if err == nil && !ok {
-		err = found(0, nil)
+func (d deliveries) Requeue(ctx context.Context, workspace, id string) (out store.Delivery, err error) {
+	err = d.s.write(ctx, func(t *tx) error {
+		was, err := scanWholeDelivery(t.queryRow(selectDelivery, workspace, id).Scan)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE deliveries
+			SET status = 'pending', round = round + 1, owner = '', lease_until = ?, fence = fence + 1, updated_at = max(updated_at, ?)
+			WHERE workspace = ? AND id = ?`, time.Time{}.UnixMilli(), memory.Now().UnixMilli(), workspace, id)
+		if err != nil {
+			return err
+		}
+		counts := deliveryCounts{}
+		counts.move(was.Status, store.DeliveryPending)
+		if err := counts.add(t); err != nil {
+			return err
+		}
+		out, err = scanWholeDelivery(t.queryRow(selectDelivery, workspace, id).Scan)
+		return err
+	})
+	if err != nil {
+		return store.Delivery{}, err
 	}
-	return out, err
+	return out, nil
 }
 
 // change runs an update of one delivery and returns what it made of it, or false where it did not apply.
@@ -180,23 +224,49 @@ func (d deliveries) Attempted(ctx context.Context, as []store.Attempted) ([]bool
 	if len(as) == 0 {
 		return kept, nil
 	}
-	err := d.s.write(ctx, func(t *tx) error {
-		for i, a := range as {
-			n, err := t.change(`UPDATE deliveries
-				SET attempts = json_insert(attempts, '$[#]', json(?)), status = ?, lease_until = ?, updated_at = max(updated_at, ?)
-				WHERE workspace = ? AND id = ? AND fence = ?`,
-				jsonOf(a.Attempt), a.Status, msOf(a.Until), a.Attempt.At.UnixMilli(), a.Workspace, a.DeliveryID, a.Fence)
-			if err != nil {
+	err := d.s.write(ctx, func(t *tx) (err error) {
+		counts := deliveryCounts{}
+		for i := range as {
+			if kept[i], err = recordAttempt(t, &as[i], counts); err != nil {
 				return err
 			}
-			kept[i] = n > 0
 		}
-		return nil
+		return counts.add(t)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return kept, nil
+}
+
+// recordAttempt takes a delivery to be pending, as it is but for one whose attempt was recorded before.
+func recordAttempt(t *tx, a *store.Attempted, counts deliveryCounts) (bool, error) {
+	was := store.DeliveryPending
+	n, err := updateAttempted(t, a, was)
+	if err != nil {
+		return false, err
+	}
+	if n == 0 {
+		err := t.queryRow("SELECT status FROM deliveries WHERE workspace = ? AND id = ? AND fence = ?", a.Workspace, a.DeliveryID, a.Fence).Scan(&was)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if n, err = updateAttempted(t, a, was); err != nil {
+			return false, err
+		}
+	}
+	counts.move(was, a.Status)
+	return n > 0, nil
+}
+
+func updateAttempted(t *tx, a *store.Attempted, was store.DeliveryStatus) (int, error) {
+	return t.change(`UPDATE deliveries
+		SET attempts = json_insert(attempts, '$[#]', json(?)), status = ?, lease_until = ?, updated_at = max(updated_at, ?)
+		WHERE workspace = ? AND id = ? AND fence = ? AND status = ?`,
+		jsonOf(a.Attempt), a.Status, msOf(a.Until), a.Attempt.At.UnixMilli(), a.Workspace, a.DeliveryID, a.Fence, was)
 }
 
 const dueDeliveries = "SELECT " + deliveryColumns + deliveryBody + ` FROM deliveries
@@ -209,7 +279,7 @@ func (d deliveries) Due(ctx context.Context, now time.Time, limit int) ([]store.
 	return out, wrap(err)
 }
 
-const oldestPending = "SELECT min(created_at) FROM deliveries WHERE status = 'pending'"
+const oldestPending = "SELECT min(created_at) FROM deliveries INDEXED BY deliveries_due WHERE status = 'pending'"
 
 // Stats implements [store.Deliveries].
 func (d deliveries) Stats(ctx context.Context) (map[store.DeliveryStatus]int, time.Time, error) {

@@ -77,8 +77,8 @@ func TestPlans(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ text, uses string }{
 		"Due":            {dueDeliveries, "SEARCH deliveries USING INDEX deliveries_due (lease_until<?)"},
-		"Sweep":          {sweepDeliveries, "SEARCH deliveries USING INDEX deliveries_over (created_at<?)"},
-		"OldestPending":  {oldestPending, "SEARCH deliveries USING COVERING INDEX deliveries_waiting"},
+		"Sweep":          {sweepDeliveries, "SEARCH deliveries USING INDEX deliveries_made (created_at<?)"},
+		"OldestPending":  {oldestPending, "SEARCH deliveries USING COVERING INDEX deliveries_due"},
 		"LabelEquals":    {label(store.Eq, "a"), "SEARCH search_labels USING PRIMARY KEY (workspace=? AND key=? AND value=?)"},
 		"LabelIn":        {label(store.In, "a", 1.0, true), "SEARCH search_labels USING PRIMARY KEY (workspace=? AND key=? AND value=?)"},
 		"LabelNumber":    {label(store.Gte, 1.0), "SEARCH search_labels USING PRIMARY KEY (workspace=? AND key=? AND value>? AND value<?)"},

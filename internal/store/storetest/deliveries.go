@@ -360,6 +360,8 @@ func deliveriesStats(t *testing.T, s store.Deliveries) {
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 1, store.DeliveryDelivered: 1, store.DeliveryFailed: 1}, noon.Add(time.Hour))
 	get[store.Delivery](t)(s.Requeue(t.Context(), ws, c.ID))
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2, store.DeliveryFailed: 1}, noon)
+	attempted(t, s, a, store.Attempt{At: after(0)}, store.DeliveryHeld, noon) // its fence is still the current one
+	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2, store.DeliveryHeld: 1}, noon)
 	get[int](t)(s.Sweep(t.Context(), noon.Add(24*time.Hour)))
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2}, noon)
 }
