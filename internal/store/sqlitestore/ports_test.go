@@ -12,7 +12,7 @@ import (
 
 // mayScanToo are what the queries of access, search and graph may read from end to end: what they have selected
 // themselves, the full text (which MATCH narrows), tables of one row, counts, and the list of all workspaces.
-var mayScanToo = regexp.MustCompile(`^SCAN (json_each|ids|joined|p|w|search_words|search_model|delivery_counts|\(subquery-\d+\))( VIRTUAL TABLE INDEX .*)?$|` +
+var mayScanToo = regexp.MustCompile(`^SCAN (json_each|ids|joined|p|w|q|s|search_model|delivery_counts|\(subquery-\d+\))( VIRTUAL TABLE INDEX .*)?$|` +
 	`^SCAN workspaces$`)
 
 // readsThrough are the steps that read through a workspace. Lists do.

@@ -138,22 +138,23 @@ func (v vectors) nearest(ctx context.Context, in region, vector []float32, want 
 
 // matching returns the best want memories by words.
 func (v vectors) matching(ctx context.Context, in region, text string, want int) ([]store.Hit, error) {
-	match := matchExpression(text)
-	if match == "" {
-		return nil, nil
+	words, err := v.weigh(ctx, in, text)
+	if err != nil || len(words.terms) == 0 {
+		return nil, err
 	}
-	where, more := in.narrow( // the + keeps SQLite from asking the full text anew for each point
-		" AND +rowid IN (SELECT id FROM search_points WHERE memory IN (%s))",
-		" AND +rowid NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
-	query := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, w.score
-		FROM (SELECT rowid AS id, bm25(search_words) AS score FROM search_words
-			WHERE search_words MATCH ? AND rowid BETWEEN ? AND ?` + where + ` ORDER BY score LIMIT ?) w
+	where, more := in.narrow(
+		" AND t.point IN (SELECT id FROM search_points WHERE memory IN (%s))",
+		" AND t.point NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
+	query := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, -w.score
+		FROM (SELECT t.point AS id, sum(t.weight * (q.value ->> 1)) AS score FROM json_each(?) q CROSS JOIN json_each(?) s
+			CROSS JOIN search_terms t ON t.segment = s.value AND t.term = CAST(q.value ->> 0 AS INTEGER)` + where + `
+			GROUP BY t.point ORDER BY score DESC LIMIT ?) w
 		JOIN search_points p ON p.id = w.id
 		JOIN search_memories m ON m.id = p.memory`
-	args := append([]any{match, in.lo, in.hi}, more...)
+	args := append([]any{jsonOf(words.terms), jsonOf(words.segments)}, more...)
 	hits, err := best(want, func(limit int) ([]passage, error) {
 		return v.passages(ctx, in, query, append(slices.Clone(args), limit))
-	}, func(p *passage) { p.Score = -p.rank }) // bm25() is the lower, the better
+	}, func(p *passage) { p.Score = -p.rank })
 	for i := len(hits) - 1; i >= 0; i-- {
 		hits[i].Score /= hits[0].Score
 		hits[i].Lexical = new(hits[i].Score)

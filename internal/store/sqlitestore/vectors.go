@@ -74,49 +74,53 @@ func sameModel(stored, m store.Model) error {
 		stored.ID, stored.Dimensions, m.ID, m.Dimensions)
 }
 
+// An entry is a point with its terms, which are made before the one writer is asked.
+type entry struct {
+	store.Point
+	terms []store.TermWeight
+}
+
 // latest groups points by memory and drops those of all versions but the latest.
-func latest(points []store.Point) [][]store.Point {
+func latest(points []store.Point) [][]entry {
 	place := map[[2]string]int{}
-	var out [][]store.Point
+	var out [][]entry
 	for _, p := range points {
 		key := [2]string{p.Workspace, p.MemoryID}
 		i, ok := place[key]
+		e := entry{p, store.PassageTerms(p.Text)}
 		switch {
 		case !ok:
 			place[key] = len(out)
-			out = append(out, []store.Point{p})
+			out = append(out, []entry{e})
 		case p.Version > out[i][0].Version:
-			out[i] = []store.Point{p}
+			out[i] = []entry{e}
 		case p.Version == out[i][0].Version:
-			out[i] = append(out[i], p)
+			out[i] = append(out[i], e)
 		}
 	}
 	return out
 }
 
-// index puts the points of memories in place of those that are there, unless those are of a later version. It first
-// clears the places and then fills them: the full text writes what it has gathered whenever something else comes between.
-func index(t *tx, memories [][]store.Point) error {
+// index puts the points of memories in place of those that are there, unless those are of a later version.
+func index(t *tx, memories [][]entry) error {
 	ids, err := allot(t, memories)
 	if err != nil {
 		return err
 	}
-	places := make([]place, 0, len(memories))
+	var ps postings
 	for _, points := range memories {
 		p, ok, err := makePlace(t, ids[points[0].Workspace], points)
 		if err != nil {
 			return err
 		}
-		if ok {
-			places = append(places, p)
+		if !ok {
+			continue
 		}
-	}
-	for _, p := range places {
-		if err := p.fill(t); err != nil {
+		if err := p.fill(t, &ps); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ps.write(t)
 }
 
 // workspaceBits is how far the workspace's number is shifted in ids.
@@ -134,14 +138,14 @@ func (s *idSource) next() int64 {
 }
 
 // allot gives each workspace, which gets its number at its first memory, as many ids as its memories may need.
-func allot(t *tx, memories [][]store.Point) (map[string]*idSource, error) {
+func allot(t *tx, memories [][]entry) (map[string]*idSource, error) {
 	need := map[string]int64{}
 	for _, points := range memories {
 		need[points[0].Workspace] += int64(len(points)) + 1
 	}
 	out := map[string]*idSource{}
 	for workspace, n := range need {
-		_, err := t.exec("INSERT INTO search_workspaces (workspace, last) VALUES (?, ?) ON CONFLICT DO UPDATE SET last = last + excluded.last", workspace, n)
+		_, err := t.exec("INSERT INTO search_workspaces (workspace, last, points) VALUES (?, ?, 0) ON CONFLICT DO UPDATE SET last = last + excluded.last", workspace, n)
 		if err != nil {
 			return nil, err
 		}
@@ -159,11 +163,11 @@ func allot(t *tx, memories [][]store.Point) (map[string]*idSource, error) {
 type place struct {
 	ids    *idSource
 	memory int64 // id in search_memories
-	points []store.Point
+	points []entry
 }
 
 // makePlace clears what is there of the memory; false where that is of a later version.
-func makePlace(t *tx, ids *idSource, points []store.Point) (place, bool, error) {
+func makePlace(t *tx, ids *idSource, points []entry) (place, bool, error) {
 	p := place{ids: ids, points: points}
 	var version int
 	err := t.queryRow("SELECT id, version FROM search_memories WHERE workspace = ? AND memory_id = ?", ids.ws, points[0].MemoryID).
@@ -178,16 +182,22 @@ func makePlace(t *tx, ids *idSource, points []store.Point) (place, bool, error) 
 	return p, true, unindex(t, p.memory)
 }
 
-func (p place) fill(t *tx) error {
-	if err := insertMemory(t, p.ids.ws, p.memory, p.points[0]); err != nil {
+// fill writes the memory and its points; what their terms count for goes to ps.
+func (p place) fill(t *tx, ps *postings) error {
+	if err := insertMemory(t, p.ids.ws, p.memory, p.points[0].Point); err != nil {
 		return err
 	}
 	for _, point := range p.points {
-		if err := insertPoint(t, p.ids.next(), p.memory, point); err != nil {
+		id := p.ids.next()
+		_, err := t.exec("INSERT INTO search_points VALUES (?, ?, ?, ?, ?, ?, ?)",
+			id, p.memory, point.Passage, point.Start, point.End, direction(point.Vector), packTerms(point.terms))
+		if err != nil {
 			return err
 		}
+		ps.add(id, point.terms)
 	}
-	return nil
+	_, err := t.exec("UPDATE search_workspaces SET points = points + ? WHERE number = ?", len(p.points), p.ids.ws)
+	return err
 }
 
 func insertMemory(t *tx, ws, id int64, p store.Point) error {
@@ -213,15 +223,6 @@ func insertMemory(t *tx, ws, id int64, p store.Point) error {
 	return nil
 }
 
-func insertPoint(t *tx, id, memoryID int64, p store.Point) error {
-	_, err := t.exec("INSERT INTO search_points VALUES (?, ?, ?, ?, ?, ?)", id, memoryID, p.Passage, p.Start, p.End, direction(p.Vector))
-	if err != nil {
-		return err
-	}
-	_, err = t.exec("INSERT INTO search_words (rowid, text) VALUES (?, ?)", id, p.Text)
-	return err
-}
-
 // direction is the vector at length 1, as sqlite-vec takes it; nil where it has no direction.
 func direction(vector []float32) any {
 	var sum float64
@@ -240,8 +241,20 @@ func direction(vector []float32) any {
 
 // unindex removes a memory from the index.
 func unindex(t *tx, id int64) error {
+	rows, err := t.query("SELECT id, terms FROM search_points WHERE memory = ?", id)
+	points, err := collect(rows, err, func(r *sql.Rows) (p pointTerms, err error) { return p, r.Scan(&p.id, &p.terms) })
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		if err := p.unlist(t); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec("UPDATE search_workspaces SET points = points - ? WHERE number = ?", len(points), id>>workspaceBits); err != nil {
+		return err
+	}
 	for _, text := range []string{
-		"DELETE FROM search_words WHERE rowid IN (SELECT id FROM search_points WHERE memory = ?)",
 		"DELETE FROM search_points WHERE memory = ?",
 		"DELETE FROM search_labels WHERE memory = ?",
 		"DELETE FROM search_memories WHERE id = ?",

@@ -2,9 +2,7 @@ package sqlitestore
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,18 +60,6 @@ func TestWordsAreFoundInTheirForms(t *testing.T) {
 	}
 }
 
-func TestTermsAreBounded(t *testing.T) {
-	t.Parallel()
-	var words []string
-	for i := range 1000 {
-		words = append(words, fmt.Sprint("w", i), fmt.Sprint("W", i))
-	}
-	got := terms(strings.Join(words, " "))
-	if len(got) != maxTerms || got[0] != "w0" || got[maxTerms-1] != fmt.Sprint("w", maxTerms-1) {
-		t.Errorf("terms are %v, want the first %d different ones", got, maxTerms)
-	}
-}
-
 // FuzzSearchByWords: whatever is searched for, the answer is no error; and a text is found by itself, if it has a word.
 func FuzzSearchByWords(f *testing.F) {
 	for _, text := range storetest.StrangeTexts() {
@@ -83,9 +69,6 @@ func FuzzSearchByWords(f *testing.F) {
 	find := texts(f, s, "any text at all")
 	f.Fuzz(func(t *testing.T, text string) {
 		find(t, text)
-		if _, err := s.query(t.Context(), "SELECT rowid FROM search_words WHERE search_words MATCH ? LIMIT 0", "word "+matchExpression(text)); err != nil {
-			t.Fatalf("%q becomes %q: %v", text, matchExpression(text), err)
-		}
 	})
 }
 
@@ -144,19 +127,16 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	check := func(empty bool) {
 		t.Helper()
-		for _, table := range []string{"search_memories", "search_labels", "search_points", "search_words_docsize",
+		for _, table := range []string{"search_memories", "search_labels", "search_points", "search_terms",
 			"graph_memories", "graph_nodes", "graph_node_sources", "graph_relationships", "graph_relationship_sources"} {
 			var n int
 			if err := s.queryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil || (n == 0) != empty {
 				t.Errorf("%s has %d rows, %v", table, n, err)
 			}
 		}
-		err := s.write(t.Context(), func(tx *tx) error {
-			_, err := tx.exec("INSERT INTO search_words (search_words) VALUES ('integrity-check')")
-			return err
-		})
-		if err != nil {
-			t.Error(err)
+		var points int
+		if err := s.queryRow(t.Context(), "SELECT sum(points) FROM search_workspaces").Scan(&points); err != nil || (points == 0) != empty {
+			t.Errorf("the workspaces count %d points, %v", points, err)
 		}
 	}
 	check(false)

@@ -12,7 +12,8 @@ CREATE TABLE search_model (
 CREATE TABLE search_workspaces (
   number    INTEGER PRIMARY KEY,
   workspace TEXT    NOT NULL UNIQUE,
-  last      INTEGER NOT NULL        -- the n given last
+  last      INTEGER NOT NULL,       -- the n given last
+  points    INTEGER NOT NULL        -- how many there are
 );
 
 CREATE TABLE search_memories (
@@ -45,14 +46,20 @@ CREATE TABLE search_points (
   passage INTEGER NOT NULL,
   starts  INTEGER NOT NULL,         -- byte offsets in the content
   ends    INTEGER NOT NULL,
-  vector  BLOB
+  vector  BLOB,
+  terms   BLOB    NOT NULL          -- those below, to be found again when the point goes: 4 bytes each
 );
 CREATE INDEX search_points_memories ON search_points (memory);
 
--- The full text of the passages; rowid is the point's id. The text itself is not kept: the documents have it.
-CREATE VIRTUAL TABLE search_words USING fts5 (
-  text, content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
-);
+-- The full text of the passages: what each term counts for in each point. See store.PassageTerms. A segment is 1,024 ids
+-- (point >> 10): a page that is written changes a few leaves of the newest one, not a leaf for each of its terms.
+CREATE TABLE search_terms (
+  segment INTEGER NOT NULL,
+  term    INTEGER NOT NULL,
+  point   INTEGER NOT NULL,
+  weight  REAL    NOT NULL,
+  PRIMARY KEY (segment, term, point)
+) WITHOUT ROWID;
 
 -- The graph. What each memory says is kept as it said it; nodes and relationships are what is supported, and how often.
 CREATE TABLE graph_memories (
