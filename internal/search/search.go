@@ -31,6 +31,9 @@ type Config struct {
 	MaxCandidates int `yaml:"max_candidates"`
 	// MaxNodes bounds the graph of an answer. Default 200.
 	MaxNodes int `yaml:"max_nodes"`
+	// Nearby is how close together memories occurred that lend each other weight in a hybrid search: see lift. Negative:
+	// none do. Default 2m.
+	Nearby time.Duration `yaml:"nearby"`
 	// PassageBytes is the length of the passage shown where the best one is not known. Default 500.
 	PassageBytes int `yaml:"passage_bytes"`
 }
@@ -39,6 +42,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.EmbedTimeout, 5*time.Second)
 	setDefault(&c.MaxCandidates, 2_000)
 	setDefault(&c.MaxNodes, 200)
+	setDefault(&c.Nearby, 2*time.Minute)
 	setDefault(&c.PassageBytes, 500)
 	return c
 }
@@ -175,11 +179,14 @@ func indexed(f *store.Filter) *store.Filter {
 
 // items takes hits until enough of them are memories that may be shown.
 func (s *Searcher) items(ctx context.Context, q Query, vq store.VectorQuery) ([]Item, error) {
-	vq.Limit = q.Limit + 8 // a few may be stale
+	vq.Limit = max(q.Limit+8, minCandidates) // a few may be stale, and those further down may be lifted
 	for {
 		hits, err := s.parts.Vectors.Search(ctx, vq)
 		if err != nil {
 			return nil, err
+		}
+		if vq.Mode == store.Hybrid {
+			lift(hits, s.cfg.Nearby)
 		}
 		items, err := s.load(ctx, q, hits)
 		if err != nil {

@@ -299,9 +299,10 @@ type Hit struct {
 	MemoryID   string
 	Version    int
 	Start, End int
-	Score      float64  // what it is ranked by, 0 to 1: cosine similarity (vector), normalised BM25 (lexical), normalised fusion (hybrid)
-	Vector     *float64 // cosine similarity, where the vector search found it
-	Lexical    *float64 // BM25 relative to the best hit, 0 to 1, where the full-text search found it
+	OccurredAt time.Time // of the memory; zero: none
+	Score      float64   // what it is ranked by, 0 to 1: cosine similarity (vector), normalised BM25 (lexical), normalised fusion (hybrid)
+	Vector     *float64  // cosine similarity, where the vector search found it
+	Lexical    *float64  // BM25 relative to the best hit, 0 to 1, where the full-text search found it
 }
 
 // MaxSources is how many of the memories that support a node or relationship a graph read looks at: the newest.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -121,7 +122,7 @@ func (v vectors) nearest(ctx context.Context, in region, vector []float32, want 
 		return nil, nil
 	}
 	where, more := in.narrow(" AND memory IN (%s)", " AND memory NOT IN (%s)")
-	text := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, p.distance
+	text := `SELECT m.memory_id, m.version, m.occurred_at, p.passage, p.starts, p.ends, p.distance
 		FROM (SELECT memory, passage, starts, ends, vec_distance_l2(vector, ?) AS distance FROM search_points
 			WHERE id BETWEEN ? AND ? AND vector IS NOT NULL` + where + ` ORDER BY distance LIMIT ?) p
 		JOIN search_memories m ON m.id = p.memory`
@@ -145,7 +146,7 @@ func (v vectors) matching(ctx context.Context, in region, text string, want int)
 	where, more := in.narrow(
 		" AND t.point IN (SELECT id FROM search_points WHERE memory IN (%s))",
 		" AND t.point NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
-	query := `SELECT m.memory_id, m.version, p.passage, p.starts, p.ends, -w.score
+	query := `SELECT m.memory_id, m.version, m.occurred_at, p.passage, p.starts, p.ends, -w.score
 		FROM (SELECT t.point AS id, sum(t.weight * (q.value ->> 1)) AS score FROM json_each(?) q CROSS JOIN json_each(?) s
 			CROSS JOIN search_terms t ON t.segment = s.value AND t.term = CAST(q.value ->> 0 AS INTEGER)` + where + `
 			GROUP BY t.point ORDER BY score DESC LIMIT ?) w
@@ -176,7 +177,12 @@ func (v vectors) passages(ctx context.Context, in region, text string, args []an
 	}
 	rows, err := query(ctx, text, args...)
 	return collect(rows, err, func(r *sql.Rows) (p passage, err error) {
-		return p, r.Scan(&p.MemoryID, &p.Version, &p.number, &p.Start, &p.End, &p.rank)
+		var occurred sql.NullInt64
+		err = r.Scan(&p.MemoryID, &p.Version, &occurred, &p.number, &p.Start, &p.End, &p.rank)
+		if occurred.Valid {
+			p.OccurredAt = time.UnixMilli(occurred.Int64).UTC()
+		}
+		return p, err
 	})
 }
 

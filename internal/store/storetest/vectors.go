@@ -103,13 +103,16 @@ func roughly(t testing.TB, what string, want, got []store.Hit) {
 func vectorsNearest(t *testing.T, s store.Vectors) {
 	ws := newWorkspace()
 	far := point(ws, "far", 80, "one")
-	far.Version, far.Start, far.End = 7, 5, 8
+	far.Version, far.Start, far.End, far.Fields.OccurredAt = 7, 5, 8, noon
 	upsert(t, s, far, point(ws, "near", -10, "two"), point(ws, "behind", 135, ""), point(ws, "further behind", 180, ""))
 	hit := func(id string, angle float64) store.Hit {
 		return store.Hit{MemoryID: id, Version: 1, Score: max(0, cosine(angle)), Vector: new(cosine(angle))}
 	}
 	near, middle, behind, opposite := hit("near", 10), hit("far", 80), hit("behind", 135), hit("further behind", 180)
-	near.End, middle.Version, middle.Start, middle.End = 3, 7, 5, 8
+	near.End, middle.Version, middle.Start, middle.End, middle.OccurredAt = 3, 7, 5, 8, noon
+	byWord := middle
+	byWord.Score, byWord.Vector, byWord.Lexical = 1, nil, new(1.0)
+	roughly(t, "by words", []store.Hit{byWord}, find(t, s, byWords(ws, "one")))
 	roughly(t, "all", []store.Hit{near, middle, behind, opposite}, find(t, s, byVector(ws, 0)))
 	q := byVector(ws, 0)
 	q.Limit = 2
