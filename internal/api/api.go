@@ -152,7 +152,7 @@ func New(parts Parts, cfg Config) *API {
 	}
 	a.echo = a.newEcho()
 	a.huma = newHuma(a.echo, parts.Version)
-	a.huma.UseMiddleware(a.authenticate, a.limit, a.readBody, a.idempotent)
+	a.huma.UseMiddleware(a.authenticate, a.limit, a.checkQuery, a.readBody, a.idempotent)
 	a.routes()
 	a.describe()
 	return a

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,6 +34,24 @@ func (c readContext) BodyReader() io.Reader { return bytes.NewReader(c.body) }
 
 // SetReadDeadline does nothing: the body is here, and a deadline would end the request while it waits for its answer.
 func (c readContext) SetReadDeadline(time.Time) error { return nil }
+
+// checkQuery turns away query parameters that are there but empty, where that cannot be meant: huma takes them for absent.
+func (a *API) checkQuery(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	query := u.Query()
+	for _, p := range ctx.Operation().Parameters {
+		values, there := query[p.Name]
+		if p.In == "query" && there && !mayBeEmpty(p.Schema) && slices.Contains(values, "") {
+			_ = huma.WriteErr(a.huma, ctx, http.StatusUnprocessableEntity, "", &huma.ErrorDetail{Location: "query." + p.Name, Message: "must not be empty"})
+			return
+		}
+	}
+	next(ctx)
+}
+
+func mayBeEmpty(s *huma.Schema) bool {
+	return s.Type == huma.TypeString && s.Format == "" && len(s.Enum) == 0 && s.MinLength == nil
+}
 
 // readBody reads the body of requests whose operation takes one, and turns away what is not JSON.
 func (a *API) readBody(ctx huma.Context, next func(huma.Context)) {

@@ -41,7 +41,7 @@ func (a *API) describe() {
 	for _, e := range a.doc.examples {
 		a.attach(e)
 	}
-	a.doc.json = mustJSON(doc)
+	a.doc.json = publish(doc)
 	a.doc.html = render(doc)
 	loosen(doc.Components.Schemas.Map())
 	a.echo.GET("/openapi.json", func(c echo.Context) error {
@@ -108,10 +108,19 @@ func (a *API) describeAnswers(doc *huma.OpenAPI) {
 	for _, path := range []string{"/v1/memories/{id}/events", "/v1/batches/{id}/events"} {
 		op := a.operation(http.MethodGet, path)
 		op.Responses["200"] = &huma.Response{
-			Description: "Events, as they come.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+			Description: "Events, as they come.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: eventSchema()}},
 		}
 		op.Responses["204"] = &huma.Response{Description: "There will be no more."}
 	}
+}
+
+// eventSchema is what one event of a stream holds.
+func eventSchema() *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, Description: "One event of the stream.", Properties: map[string]*huma.Schema{
+		"event": {Type: huma.TypeString, Description: "Its kind."},
+		"id":    {Type: huma.TypeString, Description: "What Last-Event-ID takes, to go on after it."},
+		"data":  {Type: huma.TypeString, Description: "What happened, as JSON."},
+	}}
 }
 
 func refTo[T any](r huma.Registry) *huma.Schema { return r.Schema(typeOf[T](), true, "") }
@@ -132,7 +141,10 @@ func describeUpload(op *huma.Operation, r huma.Registry) {
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json": {Schema: &huma.Schema{
 			Type: huma.TypeObject, Required: []string{"memories"}, AdditionalProperties: false, Properties: map[string]*huma.Schema{
-				"memories":    {Type: huma.TypeArray, Items: memories, Description: "The memories. One that is not valid is rejected by itself."},
+				"memories": {
+					Type: huma.TypeArray, MinItems: new(1), Description: "The memories. One that is not valid is rejected by itself.",
+					Items: &huma.Schema{AnyOf: []*huma.Schema{memories, {}}},
+				},
 				"name":        {Type: huma.TypeString, Description: "A name for people.", MaxLength: new(255)},
 				"webhook_url": {Type: huma.TypeString, Description: "Where to report the end of the batch."},
 				"priority":    {Type: huma.TypeString, Description: "Its place among batches.", Enum: []any{"interactive", "normal", "bulk"}},

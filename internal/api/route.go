@@ -101,6 +101,7 @@ func newHuma(e *echo.Echo, version string) huma.API {
 	}
 	c := huma.DefaultConfig("Switchyard", version)
 	c.CreateHooks, c.OpenAPIPath, c.DocsPath, c.SchemasPath = nil, "", "", ""
+	c.Formats = map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()}
 	c.Components.Schemas = newSchemas()
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "An API key. Its scopes are `read`, `write` and `admin`; each includes those before it."},

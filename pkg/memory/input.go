@@ -101,7 +101,7 @@ func ValidURL(pointer, s string) error {
 // Validate returns every rule that the metadata break, joined; nil where they break none.
 func (md Metadata) Validate() error {
 	if len(md) > MaxMetadataKeys {
-		return tooLarge("/metadata", "has %d keys; at most %d are taken", len(md), MaxMetadataKeys)
+		return invalid("/metadata", "has %d keys; at most %d are taken", len(md), MaxMetadataKeys)
 	}
 	var errs []error
 	for k, v := range md {

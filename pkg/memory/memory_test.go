@@ -90,7 +90,7 @@ func TestInputValidate(t *testing.T) {
 		"NestedMetadata":   {memory.Input{Content: "x", Metadata: memory.Metadata{"a/b": map[string]any{}}}, "/metadata/a~1b", memory.CodeInvalid},
 		"NullMetadata":     {memory.Input{Content: "x", Metadata: memory.Metadata{"a": nil}}, "/metadata/a", memory.CodeInvalid},
 		"EmptyKey":         {memory.Input{Content: "x", Metadata: memory.Metadata{"": "a"}}, "/metadata/", memory.CodeInvalid},
-		"ManyKeys":         {memory.Input{Content: "x", Metadata: many}, "/metadata", memory.CodeTooLarge},
+		"ManyKeys":         {memory.Input{Content: "x", Metadata: many}, "/metadata", memory.CodeInvalid},
 		"BigMetadata":      {memory.Input{Content: "x", Metadata: memory.Metadata{"a": long[:9000], "b": long[:9000]}}, "/metadata", memory.CodeTooLarge},
 		"UnknownTrack":     {memory.Input{Content: "x", Track: "fast"}, "/track", memory.CodeInvalid},
 		"UnknownPriority":  {memory.Input{Content: "x", Priority: "high"}, "/priority", memory.CodeInvalid},
