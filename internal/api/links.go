@@ -7,9 +7,8 @@ import (
 // made says, for each operation that answers with a resource or a list of them, where in the answer its id is.
 func made() map[string]string {
 	return map[string]string{
-		"create-memory": "/id", "list-memories": "/items/0/id", "create-batch": "/id", "list-batches": "/items/0/id",
-		"create-endpoint": "/id", "list-endpoints": "/items/0/id", "test-endpoint": "/id", "list-deliveries": "/items/0/id",
-		"create-key": "/id", "list-nodes": "/items/0/id",
+		"create-memory": "/id", "create-batch": "/id", "create-endpoint": "/id", "create-key": "/id", "test-endpoint": "/id",
+		"list-deliveries": "/items/0/id", "list-nodes": "/items/0/id",
 	}
 }
 

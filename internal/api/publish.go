@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/switchyard-ai/switchyard/pkg/memory"
+	"github.com/switchyard-ai/switchyard/webhooks"
 )
 
 // object is a JSON object of the published document.
@@ -122,15 +123,48 @@ func refine(schemas object) {
 		object{"required": []any{"nodes"}, "properties": object{"nodes": object{"type": "array", "minItems": 1}}},
 	}
 	at(schemas, "KeyInput", "properties", "scopes")["uniqueItems"] = true
-	const address = "^[Hh][Tt][Tt][Pp][Ss]?://."
-	for _, p := range []object{at(schemas, "EndpointInput", "properties", "url"), at(schemas, "EndpointPatch", "properties", "url")} {
-		p["pattern"], p["maxLength"] = address, memory.MaxURLBytes
-	}
-	at(schemas, "MemoryInput", "properties", "webhook_url")["pattern"] = "^$|" + address
+	refineMemory(at(schemas, "MemoryInput", "properties"))
+	refineMemory(at(schemas, "MemoryChange", "properties"))
+	refineEndpoint(at(schemas, "EndpointInput", "properties"))
+	refineEndpoint(at(schemas, "EndpointPatch", "properties"))
 	grace := at(schemas, "RotateInput", "properties", "grace_seconds")
 	grace["minimum"], grace["maximum"] = 0, 30*24*3600
 	filter := at(schemas, "SearchQuery", "properties", "filter")
 	filter["anyOf"] = []any{object{"$ref": refPrefix + "Filter"}, object{"type": "null"}}
+}
+
+// The patterns of texts.
+const (
+	withoutNUL = `^[^\x00]*$`
+	someText   = `^[^\x00]*[^\x00\s][^\x00]*$`
+	address    = "^[Hh][Tt][Tt][Pp][Ss]?://."
+)
+
+func refineMemory(properties object) {
+	at(properties, "content")["pattern"] = someText
+	metadata := at(properties, "metadata")
+	metadata["propertyNames"] = object{"pattern": `^[^\x00]+$`}
+	metadata["additionalProperties"] = object{"anyOf": []any{object{"type": "string", "pattern": withoutNUL}, object{"type": "number"}, object{"type": "boolean"}}}
+	for name, pattern := range map[string]string{"external_id": withoutNUL, "webhook_url": "^$|" + address} {
+		if p, ok := properties[name].(object); ok {
+			p["pattern"] = pattern
+		}
+	}
+}
+
+func refineEndpoint(properties object) {
+	url, events, headers := at(properties, "url"), at(properties, "events"), at(properties, "headers")
+	url["pattern"], url["maxLength"] = address, memory.MaxURLBytes
+	known := webhooks.EventTypes()
+	at(events, "items")["enum"], events["maxItems"] = known, len(known)
+	at(properties, "description")["pattern"], at(properties, "description")["maxLength"] = withoutNUL, 1024
+	headers["maxProperties"], headers["propertyNames"] = 20, object{"pattern": "^[A-Za-z0-9-]+$"}
+	at(headers, "additionalProperties")["pattern"] = "^[ -~]{0,1024}$"
+	for name, values := range map[string][]any{"signing": {"v1", "v1a", nil}, "format": {"standard", "papr", nil}} {
+		if p, ok := properties[name].(object); ok {
+			p["enum"] = values
+		}
+	}
 }
 
 // filterSchema is what [store.ParseFilter] reads.
@@ -138,15 +172,16 @@ func filterSchema() object {
 	list := func(words string) object {
 		return object{"type": "array", "minItems": 1, "maxItems": 100, "items": object{"$ref": refPrefix + "Filter"}, "description": words}
 	}
-	condition := object{"$ref": refPrefix + "Condition"}
+	text := object{"type": "string"}
+	text = object{"anyOf": []any{text, operators(text)}, "description": "A text."}
 	return object{
 		"type": "object", "description": "A condition; all its members must hold.", "additionalProperties": false,
 		"properties": object{
 			"and": list("All of them hold."), "or": list("At least one of them holds."), "not": object{"$ref": refPrefix + "Filter"},
-			"external_id": condition, "status": condition, "batch_id": condition,
+			"external_id": text, "status": text, "batch_id": text,
 			"created_at": timeCondition("When it was made."), "occurred_at": timeCondition("When what it speaks of happened."),
 		},
-		"patternProperties": object{`^metadata\.[^\x00]+$`: condition},
+		"patternProperties": object{`^metadata\.[^\x00]+$`: object{"$ref": refPrefix + "Condition"}},
 	}
 }
 

@@ -29,7 +29,7 @@ const maxNameBytes = 255
 type Upload struct {
 	Workspace  string
 	ResourceID string // the id that the batch gets; "": a new one
-	Spec       Spec   // a JSON body may say other things: they win
+	Spec       Spec   // a JSON body may say other things: they win, but for DryRun, which stays true once it is
 	Format     Format
 	Gzip       bool
 	Body       io.Reader

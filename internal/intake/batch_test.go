@@ -326,6 +326,8 @@ func TestADryRunStoresNothing(t *testing.T) {
 `
 	for name, u := range map[string]intake.Upload{
 		"NDJSON": {Format: intake.NDJSON, Spec: intake.Spec{DryRun: true}, Body: strings.NewReader(rows)},
+		"JSONThatSaysOtherwise": {Format: intake.JSON, Spec: intake.Spec{DryRun: true}, Body: strings.NewReader(
+			`{"dry_run":false,"memories":[` + strings.ReplaceAll(strings.TrimSpace(rows), "\n", ",") + `]}`)},
 		"JSON": {Format: intake.JSON, Body: strings.NewReader(
 			`{"memories":[` + strings.ReplaceAll(strings.TrimSpace(rows), "\n", ",") + `],"dry_run":true}`)},
 	} {

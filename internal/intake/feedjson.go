@@ -114,13 +114,16 @@ func (f *jsonFeed) setting(name string) error {
 	if err := f.dec.Decode(&raw); err != nil {
 		return malformed(err)
 	}
+	dry := false
 	targets := map[string]target{
 		"name":        {&f.spec.Name, "a string"},
 		"webhook_url": {&f.spec.WebhookURL, "a string"},
 		"priority":    {&f.spec.Priority, "a string"},
-		"dry_run":     {&f.spec.DryRun, "true or false"},
+		"dry_run":     {&dry, "true or false"},
 	}
-	return targets[name].set(name, raw)
+	err := targets[name].set(name, raw)
+	f.spec.DryRun = f.spec.DryRun || dry // what was begun as a dry run has no batch to go into
+	return err
 }
 
 // malformed codes an error of a JSON decoder: what is wrong with the JSON, or with the connection that it came over.
