@@ -157,6 +157,9 @@ func TestCommands(t *testing.T) {
 		}},
 		{name: "memory-search", args: list("memory", "search", "Who lived in Kansas?", "--filter", `{"metadata.book":"oz"}`, "--mode", "hybrid", "--limit", "3"), api: map[string][]string{"POST /v1/memories/search": {hits}}},
 		{name: "memory-search-colour", live: true, args: list("memory", "search", "Kansas"), api: map[string][]string{"POST /v1/memories/search": {hits}}},
+		{name: "memory-search-rerank", args: list("memory", "search", "Kansas", "--rerank"), api: map[string][]string{"POST /v1/memories/search": {
+			`{"items":[{"memory":` + done + `,"score":0.9,"scores":{"vector":0.81,"lexical":0.4,"rerank":0.9},"passage":"Dorothy lived in Kansas."}],"degraded":"the graph is unavailable"}`,
+		}}},
 		{name: "memory-search-bad-filter", args: list("memory", "search", "x", "--filter", "topic=travel")},
 		{name: "memory-search-nothing", args: list("memory", "search", "x"), api: map[string][]string{"POST /v1/memories/search": {`{"items":[]}`}}},
 		{name: "memory-delete", args: list("memory", "delete", "mem_1", "mem_2"), api: map[string][]string{

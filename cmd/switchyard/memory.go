@@ -179,6 +179,7 @@ func newMemorySearch(r *remote) *cobra.Command {
 A search that finds nothing prints nothing and succeeds.`,
 		Example: `  switchyard memory search "the man behind the screen"
   switchyard memory search "where to eat" --filter '{"metadata.topic": "travel", "created_at": {"gte": "2026-01-01T00:00:00Z"}}'
+  switchyard memory search "who helped Dorothy?" --rerank --limit 5
   switchyard memory search Kansas --mode lexical --limit 3 --json`,
 		Args: takes("QUERY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -201,6 +202,9 @@ A search that finds nothing prints nothing and succeeds.`,
 				return r.printJSON(found)
 			}
 			r.printHits(found.Items)
+			if found.Degraded != "" {
+				fmt.Fprintln(r.err, r.paintErr(yellow, "note:"), harmless(found.Degraded))
+			}
 			return nil
 		},
 	}
@@ -209,6 +213,8 @@ A search that finds nothing prints nothing and succeeds.`,
 	f.StringVar(&filter, "filter", "", "condition as `JSON`, on metadata.<key>, external_id, status, created_at, occurred_at, batch_id")
 	f.StringVar((*string)(&q.Mode), "mode", "", "hybrid, vector or lexical (default hybrid)")
 	f.Float64Var(&q.MinScore, "min-score", 0, "leave out what scores less")
+	f.BoolVar(&q.Rerank, "rerank", false, "have the LLM judge what was found and order it by that")
+	f.IntVar(&q.ExpandGraph, "expand-graph", 0, "with --json: how many relationships around what was found to show, 1 to 3")
 	return cmd
 }
 

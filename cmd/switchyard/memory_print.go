@@ -167,6 +167,9 @@ func why(s client.Scores) string {
 	if s.Vector != nil {
 		parts = append(parts, fmt.Sprintf("meaning %.2f", *s.Vector))
 	}
+	if s.Rerank != nil {
+		parts = append([]string{fmt.Sprintf("judged %.2f", *s.Rerank)}, parts...)
+	}
 	if s.Lexical != nil {
 		parts = append(parts, fmt.Sprintf("words %.2f", *s.Lexical))
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/api"
 	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/live"
+	"github.com/switchyard-ai/switchyard/internal/llm"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/search"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -139,8 +140,9 @@ func (s *server) apiStages(l net.Listener) [][]part {
 }
 
 func (s *server) searcher() *search.Searcher {
+	judge, _ := s.models.Extractor.(llm.Reranker) // nil: it cannot
 	return search.New(search.Parts{
-		Memories: s.stores.Memories, Vectors: s.stores.Vectors, Graph: s.stores.Graph, Embedder: s.models.Embedder, Log: s.log,
+		Memories: s.stores.Memories, Vectors: s.stores.Vectors, Graph: s.stores.Graph, Embedder: s.models.Embedder, Reranker: judge, Log: s.log,
 	}, search.Config{})
 }
 

@@ -144,6 +144,8 @@ func words() map[string]string {
 		"GraphWrote.written": "Whether the graph holds it.", "VectorsWrote.written": "Whether it can be found.", "VectorsWrote.model": "The model of the vectors.",
 		"Router.breakers": "By dependency.", "MemoryInput.track": "A wish; auto leaves it to the router.", "MemoryInput.priority": "Its place among work of the same track. Default interactive; in batches bulk.",
 		"MemoryChange.track": "A wish for the run that follows.", "Related.id": "The memory.", "Written.graph": "The graph.", "SearchAnswer.graph": "What is around it, where asked for.",
+		"SearchAnswer.usage": "What the LLM took to judge what was found; only where it was asked.",
+		"SearchQuery.rerank": "Have the LLM judge what was found, and order it by that.", "Scores.rerank": "The LLM's judgement, 0 to 1.", "SearchUsage.model": "The model that judged.",
 		"SearchAnswer.degraded": "What the search had to do without.", "DryRunReport.rejected": "What would be rejected.", "KeyInput.name": "A name for people.", "Took.duration_ms": "From the beginning to the end; null before that.",
 	}
 }

@@ -99,9 +99,13 @@ func TestPreferWait(t *testing.T) {
 	t.Run("FindsOutWithoutAnEvent", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, options{api: api.Config{PollInterval: time.Millisecond}, change: func(p *api.Parts) { p.Live = silent{} }})
-		r.track.onSubmit = func(ref memory.Ref) { go r.finish(t, ref.ID, memory.StatusFailed) }
+		finished := make(chan struct{})
+		r.track.onSubmit = func(ref memory.Ref) {
+			go func() { defer close(finished); r.finish(t, ref.ID, memory.StatusFailed) }()
+		}
 		var m memory.Memory
 		r.call(t, http.MethodPost, "/v1/memories", `{"content":"x"}`, "Prefer", "wait=60").want(t, http.StatusOK).into(t, &m)
+		<-finished // it still reads the store after that has the answer
 		if m.Status != memory.StatusFailed || m.Error == nil || m.Error.Code != memory.CodeBadAnswer {
 			t.Errorf("got %+v", m)
 		}

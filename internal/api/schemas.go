@@ -33,6 +33,8 @@ func nameOf(t reflect.Type, hint string) string {
 		return "SearchHit"
 	case reflect.TypeFor[search.Answer]():
 		return "SearchAnswer"
+	case reflect.TypeFor[search.Usage]():
+		return "SearchUsage"
 	case reflect.TypeFor[intake.Report]():
 		return "DryRunReport"
 	case reflect.TypeFor[store.Attempt]():

@@ -48,6 +48,21 @@ type Extractor interface {
 	Model() string
 }
 
+// Reranker judges how well texts answer a query: what a search may ask once it has found candidates. An [Extractor] whose
+// model can judge is one too; the local one has no judgement to offer and is none.
+type Reranker interface {
+	// Rerank returns one score a text, in their order, from 0 (it has nothing to do with the query) to 1 (it answers it
+	// fully). An empty list is answered by an empty list, and nobody is asked. What is too long is judged by its beginning,
+	// with a notice.
+	Rerank(ctx context.Context, query string, texts []string) (Ranking, error)
+}
+
+// Ranking is the answer of a [Reranker].
+type Ranking struct {
+	Scores []float64
+	Usage  Usage
+}
+
 // Question is what an [Extractor] is asked about. UseCases and Related are context for Graph; UseCases ignores them.
 type Question struct {
 	Content  string

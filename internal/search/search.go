@@ -20,6 +20,7 @@ type Parts struct {
 	Vectors  store.Vectors
 	Graph    store.Graph
 	Embedder llm.Embedder
+	Reranker llm.Reranker // nil: the model that is configured cannot judge
 	Log      *slog.Logger // nil: slog.Default
 }
 
@@ -27,6 +28,10 @@ type Parts struct {
 type Config struct {
 	// EmbedTimeout is how long the embedding of a query may take before the search does without. Default 5s.
 	EmbedTimeout time.Duration `yaml:"embed_timeout"`
+	// RerankTimeout is how long the LLM may take to judge what was found before the order stays as it is. Default 15s.
+	RerankTimeout time.Duration `yaml:"rerank_timeout"`
+	// Reranked is how many of the best are judged at least. Default 30.
+	Reranked int `yaml:"reranked"`
 	// MaxCandidates is how many hits are looked through at most where filters leave few of them. Default 2,000.
 	MaxCandidates int `yaml:"max_candidates"`
 	// MaxNodes bounds the graph of an answer. Default 200.
@@ -40,6 +45,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.EmbedTimeout, 5*time.Second)
+	setDefault(&c.RerankTimeout, 15*time.Second)
+	setDefault(&c.Reranked, 30)
 	setDefault(&c.MaxCandidates, 2_000)
 	setDefault(&c.MaxNodes, 200)
 	setDefault(&c.Nearby, 2*time.Minute)
@@ -61,8 +68,9 @@ type Query struct {
 	Mode      store.Mode // "": hybrid
 	Limit     int
 	Filter    *store.Filter
-	MinScore  float64
-	Expand    int // how many relationships around what was found, 0 to 3
+	MinScore  float64 // of what the answer is ranked by
+	Expand    int     // how many relationships around what was found, 0 to 3
+	Rerank    bool    // have the LLM judge what was found
 }
 
 // Answer is what was found, best first.
@@ -71,6 +79,16 @@ type Answer struct {
 	Graph memory.Graph `json:"graph"`
 	// Degraded says what the answer had to do without; "": nothing.
 	Degraded string `json:"degraded,omitempty"`
+	// Usage is what the judgement of the LLM took; nil where it was not asked.
+	Usage *Usage `json:"usage,omitempty"`
+}
+
+// Usage is what the LLM took for one answer.
+type Usage struct {
+	Model   string  `json:"model"`
+	Tokens  int     `json:"tokens"`
+	CostUSD float64 `json:"cost_usd"`
+	Notice  string  `json:"notice,omitempty"`
 }
 
 // Item is a memory that was found.
@@ -85,6 +103,7 @@ type Item struct {
 type Scores struct {
 	Vector  *float64 `json:"vector,omitempty"`
 	Lexical *float64 `json:"lexical,omitempty"`
+	Rerank  *float64 `json:"rerank,omitempty"` // what the LLM thinks, where it was asked
 }
 
 // Searcher answers queries. It is safe for concurrent use.
@@ -104,21 +123,30 @@ func New(parts Parts, cfg Config) *Searcher {
 }
 
 // Find answers the query. Where the embedder is away, a hybrid search goes by words alone and says so; a vector search
-// is an error, with CodeUnavailable. Where the graph is away, the answer has none and says so.
+// is an error, with CodeUnavailable. Where the graph is away, the answer has none and says so; where the LLM that is to
+// judge is away, the order stays as it was and the answer says so.
 func (s *Searcher) Find(ctx context.Context, q Query) (Answer, error) {
 	vq, degraded, err := s.prepare(ctx, q)
 	if err != nil {
 		return Answer{}, err
 	}
 	a := Answer{Items: []Item{}, Degraded: degraded}
-	if a.Items, err = s.items(ctx, q, vq); err != nil {
+	if a.Items, err = s.items(ctx, q.asked(s.cfg), vq); err != nil {
 		return Answer{}, err
+	}
+	if q.Rerank {
+		s.rerank(ctx, q, &a)
 	}
 	if a.Graph, err = s.expand(ctx, q, a.Items); err != nil {
 		s.log.WarnContext(ctx, "a search goes without the graph", "error", err)
-		a.Degraded = strings.TrimPrefix(a.Degraded+"; the graph is unavailable", "; ")
+		a.without("the graph is unavailable")
 	}
 	return a, nil
+}
+
+// without notes what the answer has to do without.
+func (a *Answer) without(what string) {
+	a.Degraded = strings.TrimPrefix(a.Degraded+"; "+what, "; ")
 }
 
 // prepare embeds the query, as far as its mode asks for that.

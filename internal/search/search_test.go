@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/switchyard-ai/switchyard/internal/llm"
 	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
 	"github.com/switchyard-ai/switchyard/internal/search"
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -249,6 +250,81 @@ func TestExpand(t *testing.T) {
 		r.graph.err = errors.New("away")
 		if got := find(t, r, search.Query{Text: "x", Expand: 1}); got.Degraded != "the graph is unavailable" || len(got.Items) != 2 {
 			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+// judge scores by the first byte of a text.
+type judge struct {
+	scores map[byte]float64
+	err    error
+	asked  []string
+}
+
+func (j *judge) Rerank(_ context.Context, _ string, texts []string) (llm.Ranking, error) {
+	j.asked = texts
+	r := llm.Ranking{Usage: llm.Usage{Model: "judge/1", Tokens: 7, CostUSD: 0.5}}
+	for _, text := range texts {
+		r.Scores = append(r.Scores, j.scores[text[0]])
+	}
+	return r, j.err
+}
+
+func TestRerank(t *testing.T) {
+	t.Parallel()
+	newRig := func(j llm.Reranker) rig {
+		var hits []store.Hit
+		var stored []memory.Memory
+		for i, id := range []string{"a", "b", "c", "d"} {
+			m := mem(id, 1, memory.StatusCompleted)
+			m.Content = id + " is here"
+			h := hit(id, 1, 0.9-float64(i)/10)
+			h.Start, h.End = 0, len(m.Content)
+			hits, stored = append(hits, h), append(stored, m)
+		}
+		r := newRig(hits, stored...)
+		r.Searcher = search.New(search.Parts{Memories: memories{stored: stored}, Vectors: r.vectors, Graph: r.graph, Embedder: r.embedder, Reranker: j}, search.Config{})
+		return r
+	}
+	scores := map[byte]float64{'a': 0.2, 'b': 0.5, 'c': 0.5, 'd': 1}
+	for name, row := range map[string]struct {
+		judge    llm.Reranker
+		query    search.Query
+		want     []string
+		degraded string
+		used     bool
+	}{
+		"OrdersByTheJudgementAndKeepsTies": {&judge{scores: scores}, search.Query{}, []string{"d", "b", "c", "a"}, "", true},
+		"FindsWhatTheLimitWouldHaveCut":    {&judge{scores: scores}, search.Query{Limit: 1}, []string{"d"}, "", true},
+		"HoldsMinScoreAgainstTheJudgement": {&judge{scores: scores}, search.Query{MinScore: 0.5}, []string{"d", "b", "c"}, "", true},
+		"StaysInOrderWhereTheLLMIsAway":    {&judge{scores: scores, err: errors.New("away")}, search.Query{Limit: 2, MinScore: 0.7}, []string{"a", "b"}, "the LLM did not judge", true},
+		"StaysInOrderWithoutAnLLM":         {nil, search.Query{Limit: 2}, []string{"a", "b"}, "none is set", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			row.query.Rerank, row.query.Text = true, "who is here?"
+			a := find(t, newRig(row.judge), row.query)
+			if diff := cmp.Diff(row.want, ids(a)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if (row.degraded == "") != (a.Degraded == "") || !strings.Contains(a.Degraded, row.degraded) {
+				t.Errorf("degraded %q", a.Degraded)
+			}
+			if (a.Usage != nil) != row.used || row.used && (a.Usage.Tokens != 7 || a.Usage.CostUSD != 0.5 || a.Usage.Model != "judge/1") {
+				t.Errorf("usage %+v", a.Usage)
+			}
+			for _, it := range a.Items {
+				if (it.Scores.Rerank != nil) != (row.degraded == "") || it.Scores.Rerank != nil && *it.Scores.Rerank != it.Score {
+					t.Errorf("scores %+v, ranked by %v", it.Scores, it.Score)
+				}
+			}
+		})
+	}
+	t.Run("IsNotDoneUnasked", func(t *testing.T) {
+		t.Parallel()
+		j := &judge{scores: scores}
+		if a := find(t, newRig(j), search.Query{Text: "x"}); j.asked != nil || a.Usage != nil || ids(a)[0] != "a" {
+			t.Errorf("asked %v, got %v", j.asked, ids(a))
 		}
 	})
 }

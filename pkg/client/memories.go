@@ -158,6 +158,9 @@ type SearchQuery struct {
 	ExpandGraph int `json:"expand_graph,omitempty"`
 	// MinScore leaves out what scores less. Default 0.
 	MinScore float64 `json:"min_score,omitempty"`
+	// Rerank has the server's LLM judge how well each of the best answers the query, and orders them by that. Default
+	// false.
+	Rerank bool `json:"rerank,omitempty"`
 }
 
 // SearchResult is what a search found, best first, and the part of the graph around it.
@@ -165,6 +168,15 @@ type SearchResult struct {
 	Items    []Hit        `json:"items"`
 	Graph    memory.Graph `json:"graph"`
 	Degraded string       `json:"degraded,omitempty"` // what the search had to do without; "": nothing
+	Usage    *SearchUsage `json:"usage,omitempty"`    // what the LLM took to judge; nil where it was not asked
+}
+
+// SearchUsage is what the LLM took for one answer.
+type SearchUsage struct {
+	Model   string  `json:"model"`
+	Tokens  int     `json:"tokens"`
+	CostUSD float64 `json:"cost_usd"`
+	Notice  string  `json:"notice,omitempty"`
 }
 
 // Hit is a memory that was found.
@@ -175,10 +187,11 @@ type Hit struct {
 	Passage string        `json:"passage"` // the part of the content that fits best
 }
 
-// Scores say why a memory was found: by meaning, by words, or both. Nil: not that way.
+// Scores say why a memory was found: by meaning, by words, by the LLM's judgement. Nil: not that way.
 type Scores struct {
 	Vector  *float64 `json:"vector,omitempty"`
 	Lexical *float64 `json:"lexical,omitempty"`
+	Rerank  *float64 `json:"rerank,omitempty"`
 }
 
 // Search finds memories of the workspace.

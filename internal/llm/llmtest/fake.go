@@ -57,6 +57,7 @@ type Fake struct {
 var (
 	_ llm.Embedder  = (*Fake)(nil)
 	_ llm.Extractor = (*Fake)(nil)
+	_ llm.Reranker  = (*Fake)(nil)
 )
 
 // Model implements [llm.Embedder] and [llm.Extractor].
@@ -178,6 +179,30 @@ func (f *Fake) Graph(ctx context.Context, q llm.Question) (llm.Graph, error) {
 		}
 	}
 	return g, nil
+}
+
+// Rerank implements [llm.Reranker]: the share of the query's words that a text has.
+func (f *Fake) Rerank(ctx context.Context, query string, texts []string) (llm.Ranking, error) {
+	done, err := f.begin(ctx, "Rerank", texts...)
+	if err != nil {
+		return llm.Ranking{}, err
+	}
+	defer done()
+	if len(texts) == 0 {
+		return llm.Ranking{Usage: llm.Usage{Model: f.Model()}}, nil
+	}
+	r := llm.Ranking{Usage: f.usage(append([]string{query}, texts...)...)}
+	wanted := words(query)
+	for _, text := range texts {
+		has, found := words(text), 0
+		for _, w := range wanted {
+			if slices.Contains(has, w) {
+				found++
+			}
+		}
+		r.Scores = append(r.Scores, float64(found)/float64(max(len(wanted), 1)))
+	}
+	return r, nil
 }
 
 // firstType is the first allowed type, and false where a strict schema allows none.

@@ -26,6 +26,7 @@ func TestFakeEmbedder(t *testing.T) {
 
 func TestFakeExtractor(t *testing.T) {
 	llmtest.Extractor(t, func(testing.TB) llm.Extractor { return new(llmtest.Fake) })
+	llmtest.Reranker(t, func(testing.TB) llm.Reranker { return new(llmtest.Fake) })
 }
 
 func TestFakeFailsAsTold(t *testing.T) {

@@ -195,6 +195,11 @@ func (s *Server) read(ctx context.Context, in incoming) (string, error) {
 	case "Graph":
 		g, err := s.config.Extractor.Graph(ctx, in.question)
 		return encode(wireGraph(g)), err
+	case "Rerank":
+		if judge, ok := s.config.Extractor.(llm.Reranker); ok {
+			r, err := judge.Rerank(ctx, in.query, in.call.Texts)
+			return encode(map[string]any{"scores": wireScores(r.Scores)}), err
+		}
 	}
 	return "I have nothing to say to that.", nil
 }

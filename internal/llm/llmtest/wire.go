@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 type incoming struct {
 	call     Call
 	question llm.Question
+	query    string // of a Rerank, whose passages are the texts of the call
 	messages []string
 }
 
@@ -90,15 +92,25 @@ func parseQuestion(in *incoming, content string) {
 		UseCases []string        `json:"use_cases"`
 		Related  []string        `json:"related"`
 		Types    llm.Schema      `json:"types"`
+		Query    string          `json:"query"`
+		Passages []struct {
+			Text string `json:"text"`
+		} `json:"passages"`
 	}
 	if json.Unmarshal([]byte(content), &q) != nil {
 		return
 	}
-	method := map[string]string{"use_cases": "UseCases", "graph": "Graph"}[q.Task]
+	method := map[string]string{"use_cases": "UseCases", "graph": "Graph", "rerank": "Rerank"}[q.Task]
 	if method == "" {
 		return
 	}
-	in.call.Method, in.call.Texts = method, []string{q.Content}
+	in.call.Method, in.call.Texts, in.query = method, []string{q.Content}, q.Query
+	if method == "Rerank" {
+		in.call.Texts = nil
+		for _, p := range q.Passages {
+			in.call.Texts = append(in.call.Texts, p.Text)
+		}
+	}
 	in.question = llm.Question{
 		Content: q.Content, Metadata: q.Metadata, UseCases: q.UseCases, Related: q.Related, Schema: q.Types,
 	}
@@ -139,6 +151,15 @@ func wireProperties(p map[string]string) []wireProperty {
 	out := []wireProperty{}
 	for k, v := range p {
 		out = append(out, wireProperty{k, v})
+	}
+	return out
+}
+
+// wireScores writes scores as whole numbers from 0 to 10.
+func wireScores(scores []float64) []map[string]int {
+	out := []map[string]int{}
+	for i, s := range scores {
+		out = append(out, map[string]int{"id": i, "score": int(math.Round(10 * s))})
 	}
 	return out
 }

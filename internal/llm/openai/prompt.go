@@ -57,11 +57,13 @@ At most 40 nodes and 80 relationships. Invent nothing that "content" does not sa
 // input is the user message.
 type input struct {
 	Task     string          `json:"task"`
-	Content  string          `json:"content"`
+	Content  string          `json:"content,omitempty"`
 	Metadata memory.Metadata `json:"metadata,omitempty"`
 	UseCases []string        `json:"use_cases,omitempty"`
 	Related  []string        `json:"related,omitempty"`
 	Types    *llm.Schema     `json:"types,omitempty"`
+	Query    string          `json:"query,omitempty"`
+	Passages []passage       `json:"passages,omitempty"`
 }
 
 // task is one thing that is asked of the model: the instructions, the memory, and the schema of the answer.
