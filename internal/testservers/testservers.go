@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,7 @@ func start(cmd *exec.Cmd, readyIn func(line string) (string, bool)) (*Process, e
 				_, _ = fmt.Fprintln(log, lines.Text())
 			}
 		}
+		runtime.KeepAlive(p) // its input: were it collected, it would be closed
 	}()
 	select {
 	case line, ok := <-ready:
