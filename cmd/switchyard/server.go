@@ -51,11 +51,11 @@ type server struct {
 // newServer opens what all three commands share. Close it.
 func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *server, err error) {
 	s = &server{cfg: cfg, log: log, hub: &live.Hub{}, registry: prometheus.NewRegistry()}
-	defer func() {
+	defer func(opened *closers) {
 		if err != nil {
-			err = errors.Join(err, s.closers.close())
+			err = errors.Join(err, opened.close())
 		}
-	}()
+	}(&s.closers)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if s.stores, err = openStores(ctx, cfg, &s.closers); err != nil {
 		return nil, err

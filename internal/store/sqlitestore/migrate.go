@@ -44,6 +44,9 @@ func migrations() ([]migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("migration %s: %w", path, err)
 		}
+		if number != len(out)+1 {
+			return nil, fmt.Errorf("migration %s: %d follows %d", path, number, len(out))
+		}
 		out = append(out, migration{number, name, string(text)})
 	}
 	return out, nil
