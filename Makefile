@@ -71,6 +71,10 @@ test-integration: build ## Run the end-to-end tests against bin/switchyard
 demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file memories.ndjson" for another text)
 	@go run ./internal/e2e/demo -binary $(BIN) $(ARGS)
 
+.PHONY: eval
+eval: build ## Measure what searches find (MEMORIES=memories.ndjson QUESTIONS=questions.ndjson; LoCoMo's are not part of this repository)
+	@go run ./internal/e2e/eval -binary $(BIN) -memories "$(MEMORIES)" -questions "$(QUESTIONS)"
+
 .PHONY: bench
 bench: ## Run all benchmarks
 	go test -tags lean -run '^$$' -bench . -benchmem $(call with_benchmarks,':!internal/embedded')

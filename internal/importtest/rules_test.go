@@ -53,6 +53,7 @@ var allowed = []row{
 	{pkg: "configs", may: list("batch internal/api internal/intake internal/pipeline internal/routing internal/search realtime webhooks")},
 	{pkg: "cmd/switchyard", may: list("*")},
 	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},
+	{pkg: "internal/e2e/eval", may: list("internal/e2e pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},
 	{pkg: "internal/testservers"},                                                             // for tests only
 	{pkg: "internal/testservers/qdrantd", may: list("internal/store/qdrantstore/qdranttest")}, // for tests only
