@@ -15,6 +15,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/routing"
 	"github.com/switchyard-ai/switchyard/realtime"
+	"github.com/switchyard-ai/switchyard/webhooks"
 )
 
 // Config is all that can be set. A part whose setting is absent runs embedded.
@@ -40,10 +41,11 @@ type Config struct {
 	Chat      LLM      `yaml:"chat"`
 	Embedding LLM      `yaml:"embedding"`
 
-	Pipeline pipeline.Config `yaml:"pipeline"`
-	Realtime realtime.Config `yaml:"realtime"`
-	Batch    batch.Config    `yaml:"batch"`
-	Routing  routing.Policy  `yaml:"routing"`
+	Pipeline pipeline.Config   `yaml:"pipeline"`
+	Realtime realtime.Config   `yaml:"realtime"`
+	Batch    batch.Config      `yaml:"batch"`
+	Routing  routing.Policy    `yaml:"routing"`
+	Webhooks webhooks.Settings `yaml:"webhooks"`
 }
 
 // Temporal says where the durable engine is.
@@ -130,6 +132,9 @@ func (c *Config) environment(lookup func(string) (string, bool)) {
 		{"SWITCHYARD_LOG_LEVEL", &c.LogLevel},
 		{"SWITCHYARD_WEBHOOK_ALLOW", &c.WebhookAllow},
 		{"SWITCHYARD_WEBHOOK_KEY", &c.WebhookKey},
+		{"SWITCHYARD_WEBHOOK_PORTS", &c.Webhooks.Guard.Ports},
+		{"SWITCHYARD_WEBHOOK_PROXY", &c.Webhooks.Guard.Proxy},
+		{"SWITCHYARD_PUBLIC_URL", &c.Webhooks.Events.BaseURL},
 		{"SWITCHYARD_TEMPORAL_ADDRESS", &c.Temporal.Address},
 		{"SWITCHYARD_TEMPORAL_NAMESPACE", &c.Temporal.Namespace},
 		{"SWITCHYARD_TEMPORAL_UI_LISTEN", &c.Temporal.UIListen},
@@ -162,5 +167,5 @@ func (c *Config) Validate() error {
 	if c.Listen == "" {
 		return errors.New("listen must name an address, such as 127.0.0.1:8080")
 	}
-	return nil
+	return c.Webhooks.Validate()
 }

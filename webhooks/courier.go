@@ -25,31 +25,31 @@ type Stores struct {
 // Config of a Courier. Its zero value works.
 type Config struct {
 	// Schedule of attempts. Default: see [Schedule].
-	Schedule Schedule
+	Schedule Schedule `yaml:"schedule"`
 	// Timeout of one attempt, from looking the name up to the end of the answer. Default: 15 s.
-	Timeout time.Duration
+	Timeout time.Duration `yaml:"timeout"`
 	// FailingFor is how long every attempt at an endpoint must have failed for it to be disabled. Default: 5 days.
-	FailingFor time.Duration
+	FailingFor time.Duration `yaml:"failing_for"`
 	// PerEndpoint is how many first attempts at one endpoint are made at the same time by this process, and how many
 	// later ones. Default: 8.
-	PerEndpoint int
+	PerEndpoint int `yaml:"per_endpoint"`
 	// Total is the same over all endpoints. Default: 256.
-	Total int
+	Total int `yaml:"total"`
 	// QueuePerEndpoint is how many first attempts at one endpoint may wait in memory. Default: 4,096.
-	QueuePerEndpoint int
+	QueuePerEndpoint int `yaml:"queue_per_endpoint"`
 	// Queue is how many first attempts may wait in memory. Default: 16,384.
-	Queue int
+	Queue int `yaml:"queue"`
 	// QueueBytes is how much they may weigh together, an eighth of it at one endpoint; what is beyond waits as a name in
 	// a list and is read from the store when its turn comes. Default: 32 MiB.
-	QueueBytes int
+	QueueBytes int `yaml:"queue_bytes"`
 	// Transport makes the requests. Default: the guard's own, which every other one goes around.
-	Transport http.RoundTripper
+	Transport http.RoundTripper `yaml:"-"`
 	// Now is the clock. Default: time.Now.
-	Now func() time.Time
+	Now func() time.Time `yaml:"-"`
 	// Metrics count. Default: ones that nobody reads.
-	Metrics *Metrics
+	Metrics *Metrics `yaml:"-"`
 	// Log takes what an operator should know. Default: slog.Default().
-	Log *slog.Logger
+	Log *slog.Logger `yaml:"-"`
 }
 
 func (c Config) withDefaults(g *Guard) Config {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/id"
@@ -29,11 +31,20 @@ type Events struct {
 // EventsConfig may be empty.
 type EventsConfig struct {
 	// BaseURL is put before the path of the link to the memory or batch. Default: "", so that the link is a path.
-	BaseURL string
+	BaseURL string `yaml:"base_url"`
+}
+
+func (c EventsConfig) validate() error {
+	u, err := url.Parse(c.BaseURL)
+	if c.BaseURL != "" && (err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("webhooks.base_url: %q is not a URL such as https://api.example.com", c.BaseURL)
+	}
+	return nil
 }
 
 // NewEvents makes Events.
 func NewEvents(endpoints store.Endpoints, c EventsConfig) *Events {
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	return &Events{endpoints: endpoints, config: c}
 }
 

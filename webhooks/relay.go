@@ -20,20 +20,20 @@ type Starter interface {
 // RelayConfig of a Relay. Its zero value works.
 type RelayConfig struct {
 	// Poll is how often owed events are looked for where nobody pokes. Default: 1 s.
-	Poll time.Duration
+	Poll time.Duration `yaml:"poll"`
 	// Page is how many owed events are taken at a time. Default: 256.
-	Page int
+	Page int `yaml:"page"`
 	// Sweep is how often deliveries that nobody looks after are looked for; each time up to a tenth longer. Default: 2 s.
-	Sweep time.Duration
+	Sweep time.Duration `yaml:"sweep"`
 	// SweepPage is how many of them are taken up at a time, which is what keeps a restart from becoming a stampede.
 	// Default: 100.
-	SweepPage int
+	SweepPage int `yaml:"sweep_page"`
 	// FirstLease is how long this process answers for a delivery whose first attempt it is about to make. Default: 30 s.
-	FirstLease time.Duration
+	FirstLease time.Duration `yaml:"first_lease"`
 	// Keep is how long deliveries that are over, or held, are kept. Default: 30 days.
-	Keep time.Duration
+	Keep time.Duration `yaml:"keep"`
 	// Count is how often the store is asked for the numbers that metrics show. Default: 15 s.
-	Count time.Duration
+	Count time.Duration `yaml:"count"`
 }
 
 func (c RelayConfig) withDefaults() RelayConfig {

@@ -10,9 +10,9 @@ import (
 type Schedule struct {
 	// Delays before the attempts, one each; the first is that before the first. Default: 0, 5 s, 5 m, 30 m, 2 h, 5 h,
 	// 10 h, 14 h, 20 h, 24 h, which is 75 h 35 m in all: the schedule that Standard Webhooks recommends.
-	Delays []time.Duration
+	Delays []time.Duration `yaml:"delays"`
 	// Jitter is the most by which a delay is made longer, as a part of it. Default: 0.2. Below 0: none.
-	Jitter float64
+	Jitter float64 `yaml:"jitter"`
 }
 
 func (s Schedule) orDefault() Schedule {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,25 +74,28 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	return s, s.openWebhooks()
 }
 
-func (s *server) openWebhooks() (err error) {
-	allow, err := webhooks.ParseAllow(s.cfg.WebhookAllow)
+func (s *server) openWebhooks() error {
+	set := s.cfg.Webhooks
+	guard, err := set.Guard.Config(s.cfg.WebhookAllow)
 	if err != nil {
-		return fmt.Errorf("SWITCHYARD_WEBHOOK_ALLOW: %w", err)
+		return err
 	}
 	if s.sealer, err = sealer(s.cfg); err != nil {
 		return err
 	}
-	s.guard = webhooks.NewGuard(webhooks.GuardConfig{Allow: allow})
-	s.events = webhooks.NewEvents(s.stores.Endpoints, webhooks.EventsConfig{})
-	metrics := webhooks.NewMetrics()
-	s.registry.MustRegister(metrics)
-	s.courier = webhooks.NewCourier(s.webhookStores(), s.guard, s.sealer, webhooks.Config{Metrics: metrics, Log: s.log})
-	s.relay = webhooks.NewRelay(s.courier, webhooks.NewTemporal(s.temporal, ""), webhooks.RelayConfig{})
+	s.guard, s.events = webhooks.NewGuard(guard), webhooks.NewEvents(s.stores.Endpoints, set.Events)
+	set.Delivery.Metrics, set.Delivery.Log = webhooks.NewMetrics(), s.log
+	s.registry.MustRegister(set.Delivery.Metrics)
+	s.courier = webhooks.NewCourier(s.webhookStores(), s.guard, s.sealer, set.Delivery)
+	s.relay = webhooks.NewRelay(s.courier, webhooks.NewTemporal(s.temporal, set.TaskQueue), set.Relay)
 	return nil
 }
 
 func (s *server) webhookStores() webhooks.Stores {
-	return webhooks.Stores{Endpoints: s.stores.Endpoints, Deliveries: s.stores.Deliveries, Workspaces: s.stores.Workspaces, Outbox: s.stores.Outbox}
+	return webhooks.Stores{
+		Endpoints: s.stores.Endpoints, Deliveries: s.stores.Deliveries, Workspaces: s.stores.Workspaces, Outbox: s.stores.Outbox,
+		Batches: s.stores.Batches,
+	}
 }
 
 // pipelineParts are what both tracks' pipelines are made of.
@@ -172,7 +176,8 @@ func (s *server) workStages() [][]part {
 
 // webhookWorker runs the durable workflows of deliveries; while Temporal is away it waits for it.
 func (s *server) webhookWorker(ctx context.Context) error {
-	return batch.RunWorker(ctx, s.temporal, webhooks.DefaultTaskQueue, s.cfg.Batch, s.log, func(r worker.Registry) { s.courier.Register(r) })
+	queue := cmp.Or(s.cfg.Webhooks.TaskQueue, webhooks.DefaultTaskQueue)
+	return batch.RunWorker(ctx, s.temporal, queue, s.cfg.Batch, s.log, func(r worker.Registry) { s.courier.Register(r) })
 }
 
 const stopTime = 15 * time.Second

@@ -142,18 +142,18 @@ func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, c 
 
 // sealer makes what seals webhook secrets: with the configured key, or one kept in the data folder.
 func sealer(cfg configs.Config) (*webhooks.Sealer, error) {
-	if cfg.WebhookKey != "" {
-		key, err := webhooks.ParseSealKey(cfg.WebhookKey)
+	if cfg.WebhookKey == "" {
+		key, err := webhooks.LoadOrCreateKeyfile(filepath.Join(cfg.DataDir, "webhook.key"))
 		if err != nil {
-			return nil, fmt.Errorf("SWITCHYARD_WEBHOOK_KEY: %w", err)
+			return nil, err
 		}
-		return webhooks.NewSealer(key)
+		return cfg.Webhooks.Sealer(key)
 	}
-	key, err := webhooks.LoadOrCreateKeyfile(filepath.Join(cfg.DataDir, "webhook.key"))
+	key, err := webhooks.ParseSealKey(cfg.WebhookKey)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("SWITCHYARD_WEBHOOK_KEY: %w", err)
 	}
-	return webhooks.NewSealer(key)
+	return cfg.Webhooks.Sealer(key)
 }
 
 // defaultWorkspace is the workspace that `dev` makes.
