@@ -59,6 +59,7 @@ var allowed = []row{
 	{pkg: "internal/testservers/qdrantd", may: list("internal/store/qdrantstore/qdranttest")}, // for tests only
 	{pkg: "internal/parity"},                                                                  // tests only
 	{pkg: "internal/importtest"},                                                              // tests only
+	{pkg: "internal/testservers/temporald", may: list("internal/embedded")},
 }
 
 // A home says where a module may be imported, and so what has to change when it does.
