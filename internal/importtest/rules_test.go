@@ -54,11 +54,12 @@ var allowed = []row{
 	{pkg: "cmd/switchyard", may: list("*")},
 	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},
 	{pkg: "internal/e2e/eval", may: list("internal/e2e pkg/client pkg/memory")},
+	{pkg: "internal/e2e/soak", may: list("internal/llm/llmtest internal/testservers pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},
 	{pkg: "internal/testservers"},                                                             // for tests only
 	{pkg: "internal/testservers/qdrantd", may: list("internal/store/qdrantstore/qdranttest")}, // for tests only
-	{pkg: "internal/parity"},                                                                  // tests only
-	{pkg: "internal/importtest"},                                                              // tests only
+	{pkg: "internal/parity"},     // tests only
+	{pkg: "internal/importtest"}, // tests only
 	{pkg: "internal/testservers/temporald", may: list("internal/embedded")},
 }
 
@@ -83,6 +84,8 @@ var homes = []home{
 	{"github.com/redis/go-redis", list("internal/live cmd/switchyard")},
 	{"github.com/spf13/cobra", list("cmd/switchyard")},
 	{"github.com/goccy/go-yaml", list("configs")},
+	{"github.com/Shopify/toxiproxy", list("internal/e2e/soak")},
+	{"github.com/rs/zerolog", list("internal/e2e/soak")}, // which toxiproxy logs with
 }
 
 // A ban says what a package must not reach, by whatever way through the packages of this module.

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
+)
+
+// model is the LLM that all processes ask: slow, misbehaving by schedule, and keeping books on every answer that somebody
+// had to pay for. Each process asks under a path of its own, so that the books say who did.
+type model struct {
+	server   *llmtest.Server
+	plan     plan
+	thinking time.Duration
+
+	mu     sync.Mutex
+	calmed bool
+	paid   map[question][]payment
+	modes  map[mode]int // calls that met each
+}
+
+// question is what was asked: the same one needs to be answered once.
+type question struct{ method, text string }
+
+// payment is an answer in good order.
+type payment struct {
+	process  string
+	from, to time.Time
+}
+
+func newModel(p plan, thinking time.Duration) (*model, error) {
+	m := &model{plan: p, thinking: thinking, paid: map[question][]payment{}, modes: map[mode]int{}}
+	var err error
+	m.server, err = llmtest.NewServer(llmtest.Config{Script: m.script})
+	return m, err
+}
+
+// address is its host and port.
+func (m *model) address() string {
+	return strings.TrimSuffix(strings.TrimPrefix(m.server.URL(), "http://"), "/v1")
+}
+
+// calm ends the misbehaviour.
+func (m *model) calm() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calmed = true
+}
+
+func (m *model) now(c llmtest.Call) mode {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.plan.mode(c.At)
+	if m.calmed {
+		now = calm
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(strconv.Itoa(c.N))) // never fails
+	if now != slow && h.Sum32()%10 >= 3 {
+		now = calm // three calls in ten are met by what is on
+	}
+	if now == nonsense && h.Sum32()%10 >= 1 {
+		now = calm
+	}
+	m.modes[now]++
+	return now
+}
+
+func (m *model) script(c llmtest.Call) llmtest.Behaviour {
+	switch m.now(c) {
+	case slow:
+		return m.answer(c, 2*m.thinking)
+	case limited:
+		return llmtest.RateLimit(time.Duration(1+c.N%3) * time.Second)
+	case failing:
+		return llmtest.Status(500 + c.N%4) // 500 to 503
+	case nonsense:
+		return llmtest.Say("The wizard says nothing.")
+	case cutting:
+		return llmtest.Cut()
+	case calm:
+	}
+	return m.answer(c, m.thinking)
+}
+
+// answer answers after d, and keeps the books. A client that went away meanwhile pays nothing.
+func (m *model) answer(c llmtest.Call, d time.Duration) llmtest.Behaviour {
+	from := time.Now()
+	return func(x *llmtest.Exchange) {
+		llmtest.Slowly(d)(x)
+		if c.Request.Repair || len(c.Texts) == 0 {
+			return
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		q := question{c.Method, c.Texts[0]}
+		m.paid[q] = append(m.paid[q], payment{asker(c.Request.Path), from, time.Now()})
+	}
+}
+
+// asker is the process that a path belongs to: /serve-1/v1/….
+func asker(path string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return name
+}
+
+// doubts returns how many answers there were beyond one for each question, and those of them that no disturbance explains.
+func (m *model) doubts(ds []disturbance) (answers, twice int, unexplained []question) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for q, ps := range m.paid {
+		answers += len(ps)
+		twice += len(ps) - 1
+		for _, p := range ps[:len(ps)-1] { // the last one is the one that was kept
+			if !explained(p, ds) {
+				unexplained = append(unexplained, q)
+			}
+		}
+	}
+	return answers, twice, unexplained
+}
