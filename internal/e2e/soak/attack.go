@@ -87,7 +87,7 @@ func (s *siege) run(ctx context.Context) (*verdict, error) {
 func (s *siege) rounds(ctx context.Context) error {
 	for i, r := range s.plan.rounds {
 		for _, b := range r.before {
-			s.say("%s %s for %v", b.what, s.cluster.processes[b.target].name, b.lasts.Round(time.Millisecond))
+			s.sayf("%s %s for %v", b.what, s.cluster.processes[b.target].name, b.lasts.Round(time.Millisecond))
 			s.cluster.strike(ctx, b)
 		}
 		sleep(ctx, r.gap)
@@ -97,7 +97,7 @@ func (s *siege) rounds(ctx context.Context) error {
 			return fmt.Errorf("kill %d: %w", i+1, err)
 		}
 		s.inFlight = append(s.inFlight, n)
-		s.say("kill %d of %d: %s, %d memories in flight", i+1, len(s.plan.rounds), victim.name, n)
+		s.sayf("kill %d of %d: %s, %d memories in flight", i+1, len(s.plan.rounds), victim.name, n)
 		s.cluster.kill(ctx, victim)
 	}
 	return nil
@@ -160,7 +160,7 @@ func (s *siege) unheard() (n int) {
 	return n
 }
 
-func (s *siege) say(format string, args ...any) {
+func (s *siege) sayf(format string, args ...any) {
 	if s.verbose {
 		fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 	}

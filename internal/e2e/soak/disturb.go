@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -47,8 +48,6 @@ func (l *log) list() ([]disturbance, map[string]int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	told := map[string]int{}
-	for k, n := range l.told {
-		told[k] = n
-	}
+	maps.Copy(told, l.told)
 	return append([]disturbance(nil), l.all...), told
 }

@@ -55,7 +55,7 @@ type phase struct {
 }
 
 func newPlan(seed uint64, kills, processes int, gap time.Duration, temporal bool) plan {
-	r := rand.New(rand.NewPCG(seed, uint64(processes))) //nolint:gosec // it is to be repeatable
+	r := rand.New(rand.NewPCG(seed, uint64(processes)))
 	var p plan
 	for range kills {
 		p.rounds = append(p.rounds, round{gap: upTo(r, gap), before: blows(r, processes, temporal), victim: r.IntN(processes)})

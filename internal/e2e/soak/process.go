@@ -35,7 +35,7 @@ func (p *process) start(ctx context.Context, binary string) error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, p.args...) //nolint:gosec // the binary under test
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, p.args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, out, out
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
@@ -141,7 +141,7 @@ func (p *process) stop(within time.Duration) error {
 
 // census lets the binary itself compare the stores.
 func census(ctx context.Context, binary, data string, env []string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, binary, "doctor", "--census", "--json", "--data", data, "--grace", "20s") //nolint:gosec // the binary under test
+	cmd := exec.CommandContext(ctx, binary, "doctor", "--census", "--json", "--data", data, "--grace", "20s")
 	cmd.Env = env
 	out, err := cmd.Output()
 	var exit *exec.ExitError
