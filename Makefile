@@ -74,6 +74,7 @@ demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file 
 .PHONY: eval
 eval: build ## Measure what searches find (MEMORIES=memories.ndjson QUESTIONS=questions.ndjson; LoCoMo's are not part of this repository)
 	@go run ./internal/e2e/eval -binary $(BIN) -memories "$(MEMORIES)" -questions "$(QUESTIONS)"
+
 .PHONY: soak
 soak: build ## Kill, freeze and cut off real processes under load, and compare what is left with what was acknowledged (ARGS="-kills 200 -seed N")
 	@go run -tags lean ./internal/e2e/soak -binary $(CURDIR)/$(BIN) $(ARGS)
