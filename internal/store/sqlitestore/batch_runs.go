@@ -59,22 +59,10 @@ const (
 	failedPages = "SELECT " + pageColumns + " FROM pages AS p WHERE batch = ? AND number > ? AND failed + degraded > 0 ORDER BY number LIMIT ?"
 )
 
-func cancel(item *memory.Item) {
-	if !item.Status.Final() {
-		item.Status, item.Error = memory.StatusCancelled, nil
-	}
-}
-
-func requeue(item *memory.Item) {
-	if item.Status == memory.StatusFailed || item.Status == memory.StatusDegraded {
-		item.Status, item.Error = memory.StatusQueued, nil
-	}
-}
-
 // Reopen queues the items of a large batch in several writes and the batch itself in the last one. Cut short, it has
 // left items queued in a batch that is over; the next Reopen goes on from there.
 func (br batchRuns) Reopen(ctx context.Context, workspace, batchID string) (ref store.BatchRef, open int, err error) {
-	failed := sweep{text: failedPages, after: -1, apply: requeue}
+	failed := sweep{text: failedPages, after: -1, apply: store.Requeue}
 	for done := false; !done; {
 		err = br.s.write(ctx, func(tx *tx) error {
 			seq, err := reopenable(tx, workspace, batchID)
@@ -140,7 +128,7 @@ func (br batchRuns) Finish(ctx context.Context, batchID string, s memory.BatchSt
 	if !s.Final() {
 		return false, memory.Errorf(memory.CodeInternal, "a batch cannot end as %q", s)
 	}
-	open := sweep{text: openPages, after: -1, apply: cancel}
+	open := sweep{text: openPages, after: -1, apply: store.Cancel}
 	for done := false; !done; {
 		err = br.s.write(ctx, func(tx *tx) error {
 			var seq int64

@@ -95,16 +95,11 @@ func (p page) count(tx *tx, c memory.Counts) error {
 	return err
 }
 
-// needed says of each item whether what was uploaded for it must be kept: until it is admitted, or over. One that
-// failed before it was admitted may be tried again.
+// needed says of each item whether what was uploaded for it must be kept.
 func needed(items []memory.Item) []bool {
 	out := make([]bool, len(items))
 	for i, item := range items {
-		if item.MemoryID == "" {
-			out[i] = !item.Status.Final() || item.Status == memory.StatusFailed
-		} else {
-			out[i] = item.Status == memory.StatusQueued
-		}
+		out[i] = store.NeedsInput(item)
 	}
 	return out
 }
@@ -176,9 +171,8 @@ func (br batchRuns) SetItems(ctx context.Context, batchID string, number int, it
 			return err
 		}
 		return p.rewrite(tx, func(item *memory.Item) {
-			if became, ok := byIndex[item.Index]; ok && !item.Status.Final() {
-				item.MemoryID, item.Version, item.Status, item.Error = became.MemoryID, became.Version, became.Status, became.Error
-				item.Tokens, item.CostUSD = became.Tokens, became.CostUSD
+			if became, ok := byIndex[item.Index]; ok {
+				store.Became(item, became)
 			}
 		})
 	})
