@@ -41,6 +41,8 @@ func indexes() []index {
 		{collection: "memories", name: "memories_usage", keys: doc("workspace", 1, "tokens", 1, "cost", 1), partial: doc("tokens", exists())},
 		{collection: "memories", name: "memories_owed", keys: doc("owed.timestamp", 1), sparse: true},
 		{collection: "memories", name: "memories_events", keys: doc("owed.id", 1), sparse: true},
+		{collection: "memories", name: "memories_erasures", keys: doc("erasure.due_at", 1), sparse: true},
+		{collection: "memories", name: "memories_erased", keys: doc("erasure.noted_at", 1), sparse: true},
 
 		{collection: "batches", name: "batches_listed", keys: of(newest, "workspace", 1, "status", 1)},
 		{collection: "batches", name: "batches_leases", keys: doc("lease_until", 1), sparse: true},

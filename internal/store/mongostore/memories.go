@@ -203,19 +203,31 @@ type change struct {
 // what became of the intake, or it is to be tried as a new document.
 func (p *putting) over(old *memoryDoc) *change {
 	switch {
-	case old == nil && p.IfVersion != 0:
+	case p.IfVersion != 0 && (old == nil || old.gone()):
 		p.put = store.Put{Kind: store.Stale}
 	case old == nil:
 		p.insert = true
+	case old.gone():
+		p.put = store.Put{Kind: store.Erased}
 	case p.IfVersion != 0 && old.Version != p.IfVersion:
 		p.put = store.Put{Kind: store.Stale, Memory: old.memory(), Fence: old.Fence}
-	case !sameMemory(old, &p.Memory):
-		return p.update(old)
-	case old.Status == memory.StatusFailed, old.Status == memory.StatusDegraded, old.Status == memory.StatusCancelled:
-		return p.resume(old)
+	case sameMemory(old, &p.Memory):
+		return p.again(old)
+	case !p.AskedAt.IsZero() && memory.At(p.AskedAt).Before(old.AskedAt.Time):
+		p.put = store.Put{Kind: store.Stale, Memory: old.memory(), Fence: old.Fence}
 	default:
-		p.put = store.Put{Kind: store.Unchanged, Memory: old.memory(), Fence: old.Fence}
+		return p.update(old)
 	}
+	return nil
+}
+
+// again decides what an intake does to a memory that says the same.
+func (p *putting) again(old *memoryDoc) *change {
+	switch old.Status {
+	case memory.StatusFailed, memory.StatusDegraded, memory.StatusCancelled:
+		return p.resume(old)
+	}
+	p.put = store.Put{Kind: store.Unchanged, Memory: old.memory(), Fence: old.Fence}
 	return nil
 }
 
@@ -252,7 +264,7 @@ func (p *putting) update(old *memoryDoc) *change {
 	in.Memory = m
 	next := newMemoryDoc(&in)
 	set := doc("version", next.Version, "status", next.Status, "track", next.Track, "reason", next.Reason, "content", next.Content,
-		"updated_at", next.UpdatedAt, "owner", next.Owner, "last_owner", next.LastOwner, "lease_until", next.LeaseUntil, "writes", 0)
+		"updated_at", next.UpdatedAt, "asked_at", next.AskedAt, "owner", next.Owner, "last_owner", next.LastOwner, "lease_until", next.LeaseUntil, "writes", 0)
 	var unset bson.D
 	for _, f := range []struct {
 		name  string
@@ -325,7 +337,7 @@ func (ms memories) Get(ctx context.Context, workspace string, ids ...string) ([]
 	}
 	var out []memory.Memory
 	for _, k := range keys {
-		if d := found[k]; d != nil {
+		if d := found[k]; d != nil && !d.gone() {
 			out = append(out, d.memory())
 		}
 	}
@@ -340,12 +352,28 @@ func keysOf(workspace string, ids []string) []string {
 	return out
 }
 
-// Delete also forgets the events that the memories owe: they tell of what is to be forgotten.
+// Delete also forgets the events that the memories owe: they tell of what is to be forgotten. What is noted for erasure
+// keeps its record, and is looked for twice: it may have been noted in between.
 func (ms memories) Delete(ctx context.Context, workspace string, ids ...string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := ms.s.memories.DeleteMany(ctx, doc("_id", doc("$in", keysOf(workspace, ids))))
+	these := doc("_id", doc("$in", keysOf(workspace, ids)))
+	var fields bson.D
+	for _, f := range memoryFields() {
+		fields = append(fields, bson.E{Key: f, Value: ""})
+	}
+	strip := func() error {
+		_, err := ms.s.memories.UpdateMany(ctx, append(these[:1:1], bson.E{Key: "erasure", Value: exists()}), doc("$unset", fields))
+		return err
+	}
+	if err := strip(); err != nil {
+		return wrap(ctx, err)
+	}
+	_, err := ms.s.memories.DeleteMany(ctx, append(these[:1:1], bson.E{Key: "erasure", Value: doc("$exists", false)}))
+	if err == nil {
+		err = strip()
+	}
 	return wrap(ctx, err)
 }
 

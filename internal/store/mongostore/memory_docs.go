@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -34,6 +36,7 @@ type memoryDoc struct {
 	UpdatedAt   memory.Time     `bson:"updated_at"`
 	StartedAt   *memory.Time    `bson:"started_at,omitempty"`
 	CompletedAt *memory.Time    `bson:"completed_at,omitempty"`
+	AskedAt     memory.Time     `bson:"asked_at"` // when the caller said what this version says
 	Error       *memory.Fault   `bson:"error,omitempty"`
 
 	Owner      string     `bson:"owner"`                 // who holds it; "": nobody
@@ -50,12 +53,29 @@ type memoryDoc struct {
 	Cost      int64             `bson:"cost,omitempty"`      // in 10^-12 dollars
 
 	Owed []memory.Event `bson:"owed,omitempty"`
+
+	// Erasure, where there is one, outlives the memory: then it is all that is left beside the key.
+	Erasure *erasureDoc `bson:"erasure,omitempty"`
 }
+
+// gone reports whether there is no memory, but an erasure.
+func (d *memoryDoc) gone() bool { return d != nil && d.Workspace == "" }
 
 // step is a checkpoint: a receipt, and the output without its embedding.
 type step struct {
 	Receipt memory.Receipt `bson:"receipt"`
 	Output  *memory.Output `bson:"output,omitempty"`
+}
+
+// memoryFields are the fields of a document that are the memory's: all but the key and the erasure.
+func memoryFields() (out []string) {
+	for f := range reflect.TypeFor[memoryDoc]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("bson"), ",")
+		if name != "_id" && name != "erasure" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // light leaves out what only the steps of a run need, and what is owed.
@@ -92,9 +112,17 @@ func newMemoryDoc(in *store.Intake) *memoryDoc {
 		Key: key(m.Workspace, m.ID), Workspace: m.Workspace, External: externalKey(m), Version: m.Version, Status: m.Status,
 		Track: m.Track, Reason: m.Reason, Priority: m.Priority, BatchID: m.BatchID, WebhookURL: m.WebhookURL,
 		Content: m.Content, Metadata: m.Metadata, Labels: labels(m.Metadata), OccurredAt: m.OccurredAt,
-		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt,
+		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, AskedAt: asked(in),
 		Owner: in.Lease.Owner, LastOwner: in.Lease.Owner, Fence: time.Now().UnixMilli(), LeaseUntil: &until,
 	}
+}
+
+// asked is when the caller said what the intake says.
+func asked(in *store.Intake) memory.Time {
+	if in.AskedAt.IsZero() {
+		return memory.Now()
+	}
+	return memory.At(in.AskedAt)
 }
 
 func externalKey(m *memory.Memory) string {

@@ -72,11 +72,11 @@ type Store struct {
 
 // Open connects to the database. Its indexes are made by Migrate and looked at by Check.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	return open(ctx, cfg.withDefaults(), nil)
+	return connect(ctx, cfg.withDefaults(), nil)
 }
 
-// open is Open for tests, which watch the commands.
-func open(ctx context.Context, cfg Config, watch func(*options.ClientOptions)) (*Store, error) {
+// connect is Open for tests, which watch the commands.
+func connect(ctx context.Context, cfg Config, watch func(*options.ClientOptions)) (*Store, error) {
 	o := options.Client().ApplyURI(cfg.URI)
 	if err := o.Validate(); err != nil {
 		return nil, memory.Wrap(memory.CodeInvalid, err, "the URI of MongoDB is not a connection string")

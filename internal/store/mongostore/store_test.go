@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/switchyard-ai/switchyard/internal/id"
+	"github.com/switchyard-ai/switchyard/internal/store/storetest"
 	"github.com/switchyard-ai/switchyard/internal/testservers"
 )
 
@@ -32,7 +33,7 @@ func openBare(tb testing.TB, watch ...func(*options.ClientOptions)) *Store {
 
 func openIn(tb testing.TB, cfg Config, watch ...func(*options.ClientOptions)) *Store {
 	tb.Helper()
-	s, err := open(tb.Context(), cfg.withDefaults(), func(o *options.ClientOptions) {
+	s, err := connect(tb.Context(), cfg.withDefaults(), func(o *options.ClientOptions) {
 		for _, w := range watch {
 			w(o)
 		}
@@ -49,4 +50,17 @@ func openIn(tb testing.TB, cfg Config, watch ...func(*options.ClientOptions)) *S
 		}
 	})
 	return s
+}
+
+// documents are the ports to the documents of a store.
+func documents(s *Store) storetest.Ports {
+	return storetest.Ports{
+		Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Erasures: s.Erasures(),
+		Batches: s.Batches(), BatchRuns: s.BatchRuns(),
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	storetest.Documents(t, func(tb testing.TB) storetest.Ports { return documents(openNew(tb)) })
 }
