@@ -40,10 +40,11 @@ var stateIndexes = map[string]*qdrant.PayloadIndexParams{ //nolint:gochecknoglob
 
 func (s *Store) ensureState(ctx context.Context) error {
 	return s.ensure(ctx, &qdrant.CreateCollection{
-		CollectionName:    s.stateName(),
-		VectorsConfig:     qdrant.NewVectorsConfigMap(map[string]*qdrant.VectorParams{}),
-		ShardNumber:       new(uint32(1)),
-		ReplicationFactor: optional(s.cfg.Replicas),
+		CollectionName: s.stateName(),
+		// A collection is for vectors of some kind, though this one will never have any.
+		SparseVectorsConfig: qdrant.NewSparseVectorsConfig(map[string]*qdrant.SparseVectorParams{sparse: {}}),
+		ShardNumber:         new(uint32(1)),
+		ReplicationFactor:   optional(s.cfg.Replicas),
 	}, stateIndexes)
 }
 
