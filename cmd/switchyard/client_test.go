@@ -119,19 +119,38 @@ func play(end string) map[string][]string {
 	}
 }
 
+// commandCase is a command line that is run against a server that plays the API.
+type commandCase struct {
+	name  string
+	args  []string
+	stdin string
+	env   map[string]string
+	api   map[string][]string
+	live  bool // on a terminal, in colour
+}
+
+// run compares what was sent, printed and returned with the golden file.
+func (c commandCase) run(t *testing.T) {
+	t.Helper()
+	a := &playedAPI{answers: c.api}
+	server := httptest.NewServer(a)
+	defer server.Close()
+	sh := newShell(c.stdin, with(c.env, "SWITCHYARD_URL", server.URL))
+	sh.live, sh.colour, sh.colourErr = c.live, c.live, c.live
+	code := sh.report(run(t.Context(), sh.console, c.args))
+	dir, err := files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, c.name, strings.NewReplacer(server.URL, "http://server", dir, "folder").Replace(transcript(c.args, sh, code, a.seen)))
+}
+
 // TestCommands runs command lines against a server that plays the API; the golden files hold what was sent, printed
 // and returned.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	oz := file(t, "oz.ndjson", "{\"content\":\"a\"}\n{\"content\":\"b\"}\n")
-	for _, row := range []struct {
-		name  string
-		args  []string
-		stdin string
-		env   map[string]string
-		api   map[string][]string
-		live  bool // on a terminal, in colour
-	}{
+	for _, row := range []commandCase{
 		{name: "memory-add", args: list("memory", "add", "Toto barked."), api: map[string][]string{"POST /v1/memories": {"202 " + queued}}},
 		{name: "memory-add-wait", live: true, args: list("memory", "add", "Dorothy …", "--wait", "30s"), api: map[string][]string{"POST /v1/memories": {done}}},
 		{name: "memory-add-wait-failed", args: list("memory", "add", "x", "--wait=2s"), api: map[string][]string{"POST /v1/memories": {failed}}},
@@ -223,14 +242,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			a := &playedAPI{answers: row.api}
-			server := httptest.NewServer(a)
-			defer server.Close()
-			sh := newShell(row.stdin, with(row.env, "SWITCHYARD_URL", server.URL))
-			sh.live, sh.colour, sh.colourErr = row.live, row.live, row.live
-			code := sh.report(run(t.Context(), sh.console, row.args))
-			golden(t, row.name, strings.NewReplacer(server.URL, "http://server", filepath.Dir(oz), "folder").Replace(
-				transcript(row.args, sh, code, a.seen)))
+			row.run(t)
 		})
 	}
 }

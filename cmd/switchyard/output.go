@@ -71,7 +71,7 @@ func styleOf[S ~string](status S) style {
 		return green
 	case "failed", "rejected":
 		return red
-	case "degraded", "completed_with_errors", "cancelled", "paused", "skipped":
+	case "degraded", "completed_with_errors", "cancelled", "paused", "skipped", "held":
 		return yellow
 	}
 	return cyan
@@ -153,6 +153,9 @@ func labels(md memory.Metadata) string {
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
+	}
+	if stem, ok := strings.CutSuffix(one, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, one)
 }

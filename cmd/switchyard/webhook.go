@@ -17,12 +17,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/switchyard-ai/switchyard/pkg/client"
 	"github.com/switchyard-ai/switchyard/pkg/webhook"
 )
 
 func newWebhookCommand(t *console) *cobra.Command {
-	cmd := group("webhook", "Receive webhooks while developing", `  switchyard webhook listen`)
-	cmd.AddCommand(newWebhookListen(newRemote(t, cmd)))
+	cmd := group("webhook", "Receive webhooks while developing; register, watch and mend endpoints", `  switchyard webhook listen
+  switchyard webhook create https://example.com/hooks --event batch.completed
+  switchyard webhook deliveries `+exampleEndpointID+` --status failed`)
+	r := newRemote(t, cmd)
+	cmd.AddCommand(
+		newWebhookListen(r),
+		newWebhookCreate(r),
+		newWebhookList(r),
+		newWebhookAction(r, "get", "Show an endpoint", (*client.Client).GetEndpoint),
+		newWebhookAction(r, "enable", "Enable an endpoint; what was held meanwhile can be recovered", setEnabled(true)),
+		newWebhookAction(r, "disable", "Disable an endpoint; its events are held for 30 days", setEnabled(false)),
+		newWebhookDelete(r),
+		newWebhookRotate(r),
+		newWebhookTest(r),
+		newWebhookDeliveries(r),
+		newWebhookDelivery(r),
+		newWebhookRedeliver(r),
+		newWebhookRecover(r),
+	)
 	return cmd
 }
 

@@ -89,7 +89,14 @@ func TestCalls(t *testing.T) {
 			return second(c.RotateEndpoint(ctx, "whe_1", time.Minute))
 		}},
 		{`POST /v1/webhooks/whe_1/test`, func(ctx context.Context, c *client.Client) error { return second(c.TestEndpoint(ctx, "whe_1")) }},
-		{`GET /v1/webhooks/whe_1/deliveries`, func(ctx context.Context, c *client.Client) error { return each(c.ListDeliveries(ctx, "whe_1")) }},
+		{`GET /v1/webhooks/whe_1/deliveries`, func(ctx context.Context, c *client.Client) error {
+			return each(c.ListDeliveries(ctx, "whe_1", client.DeliveryQuery{}))
+		}},
+		{`GET /v1/webhooks/whe_1/deliveries?limit=7&since=2025-09-16T10%3A00%3A00.000Z&status=failed&status=held`, func(ctx context.Context, c *client.Client) error {
+			return each(c.ListDeliveries(ctx, "whe_1", client.DeliveryQuery{
+				Statuses: []string{"failed", "held"}, Since: time.Date(2025, 9, 16, 10, 0, 0, 0, time.UTC), PageSize: 7,
+			}))
+		}},
 		{`GET /v1/deliveries/dlv_1`, func(ctx context.Context, c *client.Client) error { return second(c.GetDelivery(ctx, "dlv_1")) }},
 		{`POST /v1/deliveries/dlv_1/redeliver`, func(ctx context.Context, c *client.Client) error { return second(c.Redeliver(ctx, "dlv_1")) }},
 		{`POST /v1/webhooks/whe_1/recover {"since":"2026-01-02T03:04:05.678Z"}`, func(ctx context.Context, c *client.Client) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -148,9 +149,24 @@ type Attempt struct {
 	NextAt     *memory.Time `json:"next_attempt_at,omitempty"` // when the next one is due
 }
 
+// DeliveryQuery selects deliveries to an endpoint; its zero value selects all.
+type DeliveryQuery struct {
+	Statuses []string  // pending, delivered, failed, held
+	Since    time.Time // made then or later
+	PageSize int       // how many are fetched at a time, at most 500. Default 50
+}
+
+func (q DeliveryQuery) values() url.Values {
+	v := queryOf("since", timestamp(q.Since), "limit", number(q.PageSize))
+	for _, s := range q.Statuses {
+		v.Add("status", s)
+	}
+	return v
+}
+
 // ListDeliveries goes through the deliveries to an endpoint, newest first.
-func (c *Client) ListDeliveries(ctx context.Context, endpointID string) iter.Seq2[Delivery, error] {
-	return list[Delivery](ctx, c, nil, "webhooks", endpointID, "deliveries")
+func (c *Client) ListDeliveries(ctx context.Context, endpointID string, q DeliveryQuery) iter.Seq2[Delivery, error] {
+	return list[Delivery](ctx, c, q.values(), "webhooks", endpointID, "deliveries")
 }
 
 // GetDelivery returns a delivery with all its attempts.
