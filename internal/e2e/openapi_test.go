@@ -43,6 +43,9 @@ func TestTheAPIIsAsItsDocumentSays(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", phase, out)
 		}
 	}
+	if _, err := p.Client().Workspace(t.Context()); err != nil { // or most of it was only refused
+		t.Errorf("at the end the key is not good any more: %v", err)
+	}
 	t.Logf("%s", out[max(0, len(out)-600):])
 }
 

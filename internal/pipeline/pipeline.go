@@ -53,6 +53,8 @@ type Config struct {
 	Related int `yaml:"related"`
 	// MinRelated is the least cosine similarity of a related memory. Default 0.25.
 	MinRelated float64 `yaml:"min_related"`
+	// AliasSimilarity is the least cosine similarity of two names for one thing. Default 0.5.
+	AliasSimilarity float64 `yaml:"alias_similarity"`
 	// PassageBytes is the length that a passage of long content aims at. Default 1,000.
 	PassageBytes int `yaml:"passage_bytes"`
 }
@@ -67,6 +69,7 @@ func (c Config) WithDefaults() Config {
 	c.Fanout = cmp.Or(c.Fanout, 16)
 	c.Related = cmp.Or(c.Related, 5)
 	c.MinRelated = cmp.Or(c.MinRelated, 0.25)
+	c.AliasSimilarity = cmp.Or(c.AliasSimilarity, 0.5)
 	c.PassageBytes = cmp.Or(c.PassageBytes, 1_000)
 	return c
 }

@@ -125,6 +125,7 @@ func (p *Pipeline) schema(ctx context.Context, d memory.Draft) Result {
 	if err != nil {
 		return Result{Usage: a.Usage, Err: fmt.Errorf("schema of %s: %w", d.Memory.ID, err)}
 	}
+	p.unify(ctx, d, &a)
 	return Result{Output: memory.Output{Graph: graphOf(d.Memory.Workspace, a)}, Usage: a.Usage}
 }
 

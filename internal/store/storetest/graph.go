@@ -115,6 +115,8 @@ func graphNames(t *testing.T, s store.Graph) {
 		{"  the COWARDLY   lion. ", "animal", []string{"The Cowardly Lion"}},
 		{"cowardly lion", "toy", []string{"cowardly lion"}},
 		{"", " PLACE", []string{"Emerald City"}},
+		{"Çowardly_líon’s", "toy", []string{"cowardly lion"}},
+		{"emerald-city", "", []string{"Emerald City"}},
 		{"lion", "", nil},
 		{"cowardly lion", "place", nil},
 	} {
