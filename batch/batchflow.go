@@ -135,7 +135,7 @@ func (f *flow) next(now time.Time) (WaitingPage, bool) {
 func (f *flow) page(ctx workflow.Context, p WaitingPage) {
 	defer func() { f.inFlight--; f.changes++ }()
 	ref := PageRef{Workspace: f.run.Batch.Workspace, Owner: f.owner, BatchID: f.run.Batch.ID, Page: p.Page}
-	r, err := f.w.round(ctx, ref, p.Round, workflow.Now(ctx).Sub(p.Since) > f.policy.Patience)
+	r, err := f.w.round(ctx, ref, turn{p.Round, f.policy}, workflow.Now(ctx).Sub(p.Since) > f.policy.Patience)
 	switch {
 	case err != nil:
 		f.failure = err

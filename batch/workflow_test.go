@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -251,6 +253,45 @@ func TestProcessMemoryWorkflow(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.perStep); diff != "" {
 		t.Error("attempts a step (-want +got):\n" + diff)
+	}
+}
+
+// TestQueues holds what asks language models to its own queue, so that workers can be given to it apart; and what an old
+// run has to do to the queue that it began with.
+func TestQueues(t *testing.T) {
+	t.Parallel()
+	asks := map[string]bool{memory.StepUseCases: true, memory.StepRelated: true, memory.StepSchema: true}
+	for name, tc := range map[string]struct{ recorded, llm string }{
+		"ANewRunHasTwo":  {recorded: "llm-1", llm: "llm-1"},
+		"AnOldRunHasOne": {recorded: "", llm: "default-test-taskqueue"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, Config{})
+			w := NewWorkflows(pipeline.New(pipeline.Parts{}, pipeline.Config{}), Config{})
+			w.cfg.LLMTaskQueue = tc.recorded // what the policy of a run says that began before there was such a queue
+			s.RegisterWorkflowWithOptions(w.Batch, workflow.RegisterOptions{Name: "recorded"})
+			var mu sync.Mutex
+			got := map[string]string{}
+			s.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				mu.Lock()
+				defer mu.Unlock()
+				got[info.ActivityType.Name] = info.TaskQueue
+			})
+			s.ExecuteWorkflow("recorded", BatchRun{Batch: store.BatchRef{Workspace: "w", ID: "bat_1", Run: 1, Pages: 4}})
+			if err := s.GetWorkflowError(); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{}
+			for _, a := range append([]string{activityBegin, activityClaim, activitySettle, activityAnnounce, activityEnd}, steps...) {
+				if want[a] = "default-test-taskqueue"; asks[a] {
+					want[a] = tc.llm
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error("queues of the activities (-want +got):\n" + diff)
+			}
+		})
 	}
 }
 

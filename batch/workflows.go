@@ -42,7 +42,7 @@ func (w *Workflows) ProcessMemory(ctx workflow.Context, ref memory.Ref) error {
 	}
 	since := workflow.Now(ctx)
 	for n := 0; ; n++ {
-		r, err := w.round(ctx, page, n, workflow.Now(ctx).Sub(since) > policy.Patience)
+		r, err := w.round(ctx, page, turn{n, policy}, workflow.Now(ctx).Sub(since) > policy.Patience)
 		if err != nil || r.Open == 0 {
 			return err
 		}
@@ -67,6 +67,12 @@ func (p Policy) wait(n int, asked time.Duration) time.Duration {
 	return max(d, asked)
 }
 
+// turn is a round's number, from 0, and the policy of its run.
+type turn struct {
+	n      int
+	policy Policy
+}
+
 // rounded is what a round left.
 type rounded struct {
 	Open int           // memories that are not over
@@ -74,7 +80,7 @@ type rounded struct {
 }
 
 // round claims the page, runs the pipeline's graph over it once, and settles what is over. The last round gives up.
-func (w *Workflows) round(ctx workflow.Context, page PageRef, n int, last bool) (rounded, error) {
+func (w *Workflows) round(ctx workflow.Context, page PageRef, t turn, last bool) (rounded, error) {
 	var c Claimed
 	if err := workflow.ExecuteActivity(w.storing(ctx), activityClaim, page).Get(ctx, &c); err != nil {
 		return rounded{}, err
@@ -82,7 +88,7 @@ func (w *Workflows) round(ctx workflow.Context, page PageRef, n int, last bool) 
 	if c.Open == 0 {
 		return rounded{}, nil
 	}
-	wait := w.graph(ctx, page, c, n)
+	wait := w.graph(ctx, page, c, t)
 	var s Settled
 	err := workflow.ExecuteActivity(w.storing(ctx), activitySettle, page, last).Get(ctx, &s)
 	return rounded{Open: s.Open, Wait: wait}, err
@@ -90,7 +96,7 @@ func (w *Workflows) round(ctx workflow.Context, page PageRef, n int, last bool) 
 
 // graph runs the steps that something of the page needs, each when those that it builds on are through. What a step
 // could not do is on record in the store; what comes back is only how long to wait.
-func (w *Workflows) graph(ctx workflow.Context, page PageRef, c Claimed, n int) (wait time.Duration) {
+func (w *Workflows) graph(ctx workflow.Context, page PageRef, c Claimed, t turn) (wait time.Duration) {
 	through := map[string]workflow.Future{}
 	group := workflow.NewWaitGroup(ctx)
 	for _, spec := range w.steps {
@@ -107,7 +113,7 @@ func (w *Workflows) graph(ctx workflow.Context, page PageRef, c Claimed, n int) 
 				_ = b.Get(ctx, nil)
 			}
 			if c.needs(spec.Name) {
-				err := workflow.ExecuteActivity(w.attempting(ctx, spec, c.Drafts, n), spec.Name, page).Get(ctx, nil)
+				err := workflow.ExecuteActivity(w.attempting(ctx, spec, c.Drafts, t), spec.Name, page).Get(ctx, nil)
 				wait = max(wait, askedFor(err))
 			}
 			set.Set(nil, nil)
@@ -129,13 +135,18 @@ func askedFor(err error) time.Duration {
 	return wait
 }
 
-// attempting translates a step's patience: several attempts in the first round, one in each later one.
-func (w *Workflows) attempting(ctx workflow.Context, s pipeline.Spec, drafts, n int) workflow.Context {
-	attempts := s.Attempts
-	if n > 0 {
+// attempting translates a step's patience: several attempts in the first round, one in each later one. A run whose
+// policy knows no queue for language models is an old one: all its activities wait on its own queue.
+func (w *Workflows) attempting(ctx workflow.Context, s pipeline.Spec, drafts int, t turn) workflow.Context {
+	attempts, queue := s.Attempts, ""
+	if t.n > 0 {
 		attempts = 1
 	}
+	if s.LLM {
+		queue = t.policy.LLMTaskQueue
+	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           queue,
 		StartToCloseTimeout: s.PageTimeout(drafts) + checkpointTime,
 		HeartbeatTimeout:    w.cfg.Heartbeat,
 		RetryPolicy: &temporal.RetryPolicy{

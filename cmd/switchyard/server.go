@@ -177,7 +177,7 @@ func (s *server) workStages() [][]part {
 // webhookWorker runs the durable workflows of deliveries; while Temporal is away it waits for it.
 func (s *server) webhookWorker(ctx context.Context) error {
 	queue := cmp.Or(s.cfg.Webhooks.TaskQueue, webhooks.DefaultTaskQueue)
-	return batch.RunWorker(ctx, s.temporal, queue, s.cfg.Batch, s.log, func(r worker.Registry) { s.courier.Register(r) })
+	return batch.RunWorker(ctx, s.temporal, s.cfg.Batch.DeliveryQueue(queue), s.log, func(r worker.Registry) { s.courier.Register(r) })
 }
 
 const stopTime = 15 * time.Second

@@ -93,11 +93,11 @@ func (p *Pipeline) Steps() []Step { return p.steps }
 
 // graph is the pipeline: its steps, and what each builds on. Nothing else in the repository states it.
 func (p *Pipeline) graph() []Step {
-	chat := Spec{Timeout: p.cfg.ChatTimeout, Attempts: p.cfg.Attempts, Backoff: p.cfg.Backoff, MaxBackoff: p.cfg.MaxBackoff, Fanout: p.cfg.Fanout}
+	chat := Spec{LLM: true, Timeout: p.cfg.ChatTimeout, Attempts: p.cfg.Attempts, Backoff: p.cfg.Backoff, MaxBackoff: p.cfg.MaxBackoff, Fanout: p.cfg.Fanout}
 	bulk := Spec{Timeout: p.cfg.StoreTimeout, Attempts: p.cfg.Attempts, Backoff: p.cfg.Backoff, MaxBackoff: p.cfg.MaxBackoff}
 	return []Step{
 		{chat.named(memory.StepUseCases), each(p.useCases)},
-		{bulk.named(memory.StepRelated).essential(), p.related},
+		{bulk.named(memory.StepRelated).essential().asking(), p.related},
 		{chat.named(memory.StepSchema).after(memory.StepUseCases, memory.StepRelated), each(p.schema)},
 		{bulk.named(memory.StepIndex).essential().after(memory.StepRelated), p.index},
 		{bulk.named(memory.StepRelationships).after(memory.StepSchema), p.relationships},
@@ -115,6 +115,7 @@ type Spec struct {
 	Name       string
 	After      []string      // the steps that it builds on
 	Essential  bool          // without it a memory cannot be found: it gives up, the memory fails
+	LLM        bool          // it asks a language model, chat or embeddings, and is slow and bounded by that
 	Timeout    time.Duration // of one attempt: for one draft where Fanout is set, for the page where it is not
 	Attempts   int           // in a row
 	Backoff    time.Duration // before the second attempt; doubles
@@ -124,6 +125,7 @@ type Spec struct {
 
 func (s Spec) named(name string) Spec     { s.Name = name; return s }
 func (s Spec) essential() Spec            { s.Essential = true; return s }
+func (s Spec) asking() Spec               { s.LLM = true; return s }
 func (s Spec) after(steps ...string) Spec { s.After = steps; return s }
 
 // PageTimeout is how long one attempt at a page of n drafts may take.
