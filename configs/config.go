@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/goccy/go-yaml"
 
@@ -37,6 +38,10 @@ type Config struct {
 	// WebhookKey seals webhook secrets at rest: 32 bytes in base64. Default: a keyfile in the data folder.
 	WebhookKey string `yaml:"webhook_key"`
 
+	Mongo     Mongo    `yaml:"mongo"`
+	Qdrant    Qdrant   `yaml:"qdrant"`
+	Neo4j     Neo4j    `yaml:"neo4j"`
+	Redis     Redis    `yaml:"redis"`
 	Temporal  Temporal `yaml:"temporal"`
 	Chat      LLM      `yaml:"chat"`
 	Embedding LLM      `yaml:"embedding"`
@@ -46,17 +51,6 @@ type Config struct {
 	Batch    batch.Config      `yaml:"batch"`
 	Routing  routing.Policy    `yaml:"routing"`
 	Webhooks webhooks.Settings `yaml:"webhooks"`
-}
-
-// Temporal says where the durable engine is.
-type Temporal struct {
-	// Address is host:port of a Temporal frontend. Default "": the embedded server.
-	Address string `yaml:"address"`
-	// Namespace is the one to work in. Default "default".
-	Namespace string `yaml:"namespace"`
-	// UIListen is where the embedded server's web UI listens; "none" for no UI. Default "127.0.0.1:8233", or a free
-	// port where that one is taken.
-	UIListen string `yaml:"ui_listen"`
 }
 
 // LLM says which server and model to ask.
@@ -97,6 +91,7 @@ func (l LLM) Local() bool { return l.BaseURL == "" && l.APIKey == "" }
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DevKey: "sk_dev", LogLevel: "info",
+		Mongo: Mongo{Database: "switchyard", MaxPool: 256}, Qdrant: Qdrant{Prefix: "switchyard"}, Neo4j: Neo4j{User: "neo4j", MaxPool: 256},
 		Temporal: Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
 	}
 }
@@ -116,7 +111,30 @@ func Load(file string, environ func(string) (string, bool)) (Config, error) {
 		}
 	}
 	c.environment(environ)
-	return c, nil
+	return c, c.switches(environ)
+}
+
+// switches lays what is true or false in the environment over c.
+func (c *Config) switches(lookup func(string) (string, bool)) error {
+	for _, s := range []struct {
+		name string
+		to   *bool
+	}{
+		{"SWITCHYARD_QDRANT_TLS", &c.Qdrant.TLS},
+		{"SWITCHYARD_TEMPORAL_TLS", &c.Temporal.TLS.Enabled},
+		{"SWITCHYARD_SEARCH_ATTRIBUTES", &c.Batch.SearchAttributes},
+	} {
+		v, ok := lookup(s.name)
+		if !ok || v == "" {
+			continue
+		}
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%s is %q; it must be true or false", s.name, v)
+		}
+		*s.to = on
+	}
+	return nil
 }
 
 // environment lays what is set in the environment over c. OPENAI_* serve where the specific ones are not set.
@@ -135,8 +153,25 @@ func (c *Config) environment(lookup func(string) (string, bool)) {
 		{"SWITCHYARD_WEBHOOK_PORTS", &c.Webhooks.Guard.Ports},
 		{"SWITCHYARD_WEBHOOK_PROXY", &c.Webhooks.Guard.Proxy},
 		{"SWITCHYARD_PUBLIC_URL", &c.Webhooks.Events.BaseURL},
+		{"SWITCHYARD_MONGO_URI", &c.Mongo.URI},
+		{"SWITCHYARD_MONGO_DATABASE", &c.Mongo.Database},
+		{"SWITCHYARD_QDRANT_ADDR", &c.Qdrant.Addr},
+		{"SWITCHYARD_QDRANT_API_KEY", &c.Qdrant.APIKey},
+		{"SWITCHYARD_NEO4J_URI", &c.Neo4j.URI},
+		{"SWITCHYARD_NEO4J_USER", &c.Neo4j.User},
+		{"SWITCHYARD_NEO4J_PASSWORD", &c.Neo4j.Password},
+		{"SWITCHYARD_NEO4J_DATABASE", &c.Neo4j.Database},
+		{"SWITCHYARD_REDIS_URL", &c.Redis.URL},
 		{"SWITCHYARD_TEMPORAL_ADDRESS", &c.Temporal.Address},
 		{"SWITCHYARD_TEMPORAL_NAMESPACE", &c.Temporal.Namespace},
+		{"SWITCHYARD_TEMPORAL_API_KEY", &c.Temporal.APIKey},
+		{"SWITCHYARD_TEMPORAL_TLS_CA", &c.Temporal.TLS.CAFile},
+		{"SWITCHYARD_TEMPORAL_TLS_CERT", &c.Temporal.TLS.CertFile},
+		{"SWITCHYARD_TEMPORAL_TLS_KEY", &c.Temporal.TLS.KeyFile},
+		{"SWITCHYARD_TEMPORAL_TLS_SERVER_NAME", &c.Temporal.TLS.ServerName},
+		{"SWITCHYARD_WORK", (*string)(&c.Batch.Work)},
+		{"SWITCHYARD_DEPLOYMENT", &c.Batch.Versioning.Deployment},
+		{"SWITCHYARD_BUILD_ID", &c.Batch.Versioning.BuildID},
 		{"SWITCHYARD_TEMPORAL_UI_LISTEN", &c.Temporal.UIListen},
 		{"SWITCHYARD_CHAT_BASE_URL", &c.Chat.BaseURL},
 		{"SWITCHYARD_CHAT_API_KEY", &c.Chat.APIKey},
@@ -167,5 +202,5 @@ func (c *Config) Validate() error {
 	if c.Listen == "" {
 		return errors.New("listen must name an address, such as 127.0.0.1:8080")
 	}
-	return c.Webhooks.Validate()
+	return errors.Join(c.validateServers(), c.Batch.Validate(), c.Webhooks.Validate())
 }

@@ -1,0 +1,189 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Mongo says where the documents are: memories, batches, keys, endpoints, deliveries.
+type Mongo struct {
+	// URI is mongodb://… or mongodb+srv://…, with users, TLS and the replica set as MongoDB has it. Default "": the embedded
+	// store.
+	URI string `yaml:"uri"`
+	// Database is the one to work in. Default "switchyard".
+	Database string `yaml:"database"`
+	// MaxPool is how many connections to each server this process opens at most. Default 256.
+	MaxPool int `yaml:"max_pool"`
+}
+
+// Qdrant says where the vectors are.
+type Qdrant struct {
+	// Addr is host:port of its gRPC interface, 6334 by default there. Default "": the embedded store.
+	Addr string `yaml:"addr"`
+	// APIKey is what it asks for. Default "".
+	APIKey string `yaml:"api_key"`
+	// TLS says whether to speak TLS. Default false.
+	TLS bool `yaml:"tls"`
+	// Prefix begins the names of the collections. Default "switchyard".
+	Prefix string `yaml:"prefix"`
+}
+
+// Neo4j says where the graph is.
+type Neo4j struct {
+	// URI is neo4j://, bolt:// or, for TLS, neo4j+s:// or bolt+s://. Default "": the embedded store.
+	URI string `yaml:"uri"`
+	// User to log in as. Default "neo4j".
+	User string `yaml:"user"`
+	// Password of the user. Default "": no log-in, for servers that ask for none.
+	Password string `yaml:"password"`
+	// Database is the one to work in. Default "": the user's home database.
+	Database string `yaml:"database"`
+	// MaxPool is how many connections this process opens at most. Default 256.
+	MaxPool int `yaml:"max_pool"`
+}
+
+// Redis says where live progress and the shared rate budget meet.
+type Redis struct {
+	// URL is redis://… or, for TLS, rediss://…. Default "": each process knows its own progress only; watchers of what
+	// another one does see it a second later, and rate budgets are each process's own.
+	URL string `yaml:"url"`
+}
+
+// Temporal says where the durable engine is.
+type Temporal struct {
+	// Address is host:port of a Temporal frontend. Default "": the embedded server.
+	Address string `yaml:"address"`
+	// Namespace is the one to work in. Default "default".
+	Namespace string `yaml:"namespace"`
+	// APIKey is for Temporal Cloud, or another frontend that takes such keys. It asks for TLS. Default "".
+	APIKey string `yaml:"api_key"`
+	// TLS says how to speak TLS.
+	TLS TLS `yaml:"tls"`
+	// UIListen is where the embedded server's web UI listens; "none" for no UI. Default "127.0.0.1:8233", or a free
+	// port where that one is taken.
+	UIListen string `yaml:"ui_listen"`
+}
+
+// TLS says how to speak TLS. Setting any of its fields is enough to speak it.
+type TLS struct {
+	// Enabled speaks TLS with what is set and the system's authorities. Default: whether another field, or an API key, is
+	// set.
+	Enabled bool `yaml:"enabled"`
+	// CAFile has the authorities to trust, in PEM. Default "": those of the system.
+	CAFile string `yaml:"ca_file"`
+	// CertFile is the client's certificate, in PEM; it is read at every handshake, so it may be renewed. Default "": none.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the key of CertFile. Default "".
+	KeyFile string `yaml:"key_file"`
+	// ServerName is the name that the server's certificate must have. Default "": the host of the address.
+	ServerName string `yaml:"server_name"`
+}
+
+// On reports whether TLS is to be spoken.
+func (t TLS) On() bool { return t.Enabled || t.CAFile != "" || t.CertFile != "" || t.ServerName != "" }
+
+// Config is what the standard library needs to speak it; nil where it is not to be spoken.
+func (t TLS) Config() (*tls.Config, error) {
+	if !t.On() {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the authorities (ca_file): %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s has no certificate in PEM", t.CAFile)
+		}
+	}
+	if t.CertFile == "" {
+		return c, nil
+	}
+	load := func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the client's certificate (cert_file, key_file): %w", err)
+		}
+		return &pair, nil
+	}
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	_, err := load() // a mistake is told now, not at the first handshake
+	return c, err
+}
+
+func (t TLS) validate() error {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return errors.New("temporal.tls: cert_file and key_file belong together; one of them is not set")
+	}
+	return nil
+}
+
+func (c *Config) validateServers() error {
+	return errors.Join(
+		hostPort("temporal.address (SWITCHYARD_TEMPORAL_ADDRESS)", c.Temporal.Address, "temporal.example.com:7233"),
+		hostPort("qdrant.addr (SWITCHYARD_QDRANT_ADDR)", c.Qdrant.Addr, "qdrant.example.com:6334"),
+		scheme("mongo.uri (SWITCHYARD_MONGO_URI)", c.Mongo.URI, "mongodb", "mongodb+srv"),
+		scheme("neo4j.uri (SWITCHYARD_NEO4J_URI)", c.Neo4j.URI, "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"),
+		scheme("redis.url (SWITCHYARD_REDIS_URL)", c.Redis.URL, "redis", "rediss"),
+		c.Temporal.TLS.validate(),
+	)
+}
+
+func hostPort(name, address, example string) error {
+	if address == "" {
+		return nil
+	}
+	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || strings.Contains(address, "/") {
+		return fmt.Errorf("%s is %q; it must be host:port, such as %s", name, address, example)
+	}
+	return nil
+}
+
+// scheme checks how an address begins. No error shows the address: it may have a password in it.
+func scheme(name, address string, schemes ...string) error {
+	if address == "" {
+		return nil
+	}
+	s, _, ok := strings.Cut(address, "://")
+	if !ok || !slices.Contains(schemes, s) {
+		return fmt.Errorf("%s must begin with %s://", name, strings.Join(schemes, ":// or "))
+	}
+	return nil
+}
+
+// Embedded names the parts that run embedded, in this process or its data folder, by what would move them out.
+func (c *Config) Embedded() []string {
+	var parts []string
+	for _, p := range []struct{ name, set string }{
+		{"SWITCHYARD_MONGO_URI", c.Mongo.URI},
+		{"SWITCHYARD_QDRANT_ADDR", c.Qdrant.Addr},
+		{"SWITCHYARD_NEO4J_URI", c.Neo4j.URI},
+		{"SWITCHYARD_TEMPORAL_ADDRESS", c.Temporal.Address},
+	} {
+		if p.set == "" {
+			parts = append(parts, p.name)
+		}
+	}
+	return parts
+}
+
+// Hide is an address without its password, for people to see.
+func Hide(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		_, rest, ok := strings.Cut(address, "@")
+		if !ok {
+			return "(an address that cannot be read)"
+		}
+		return rest
+	}
+	return u.Redacted()
+}
