@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strconv"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/switchyard-ai/switchyard/batch"
+	"github.com/switchyard-ai/switchyard/internal/api"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/routing"
 	"github.com/switchyard-ai/switchyard/realtime"
@@ -50,6 +52,7 @@ type Config struct {
 	Realtime realtime.Config   `yaml:"realtime"`
 	Batch    batch.Config      `yaml:"batch"`
 	Routing  routing.Policy    `yaml:"routing"`
+	API      api.Config        `yaml:"api"`
 	Webhooks webhooks.Settings `yaml:"webhooks"`
 }
 
@@ -91,7 +94,7 @@ func (l LLM) Local() bool { return l.BaseURL == "" && l.APIKey == "" }
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DevKey: "sk_dev", LogLevel: "info",
-		Mongo: Mongo{Database: "switchyard", MaxPool: 256}, Qdrant: Qdrant{Prefix: "switchyard"}, Neo4j: Neo4j{User: "neo4j", MaxPool: 256},
+		Mongo: Mongo{Database: "switchyard", Pool: 512}, Qdrant: Qdrant{Prefix: "switchyard"}, Neo4j: Neo4j{User: "neo4j"},
 		Temporal: Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
 	}
 }
@@ -108,6 +111,9 @@ func Load(file string, environ func(string) (string, bool)) (Config, error) {
 		err = yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(&c)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return c, fmt.Errorf("%s: %w", file, err)
+		}
+		if reflect.ValueOf(c).IsZero() { // what the decoder makes of a file that says nothing
+			c = Default()
 		}
 	}
 	c.environment(environ)

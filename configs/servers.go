@@ -19,8 +19,8 @@ type Mongo struct {
 	URI string `yaml:"uri"`
 	// Database is the one to work in. Default "switchyard".
 	Database string `yaml:"database"`
-	// MaxPool is how many connections to each server this process opens at most. Default 256.
-	MaxPool int `yaml:"max_pool"`
+	// Pool is how many connections to a server this process opens at most. Default 512.
+	Pool int `yaml:"pool"`
 }
 
 // Qdrant says where the vectors are.
@@ -33,6 +33,12 @@ type Qdrant struct {
 	TLS bool `yaml:"tls"`
 	// Prefix begins the names of the collections. Default "switchyard".
 	Prefix string `yaml:"prefix"`
+	// OnDisk keeps vectors and indexes of new collections on disk rather than in memory. Default false.
+	OnDisk bool `yaml:"on_disk"`
+	// Shards is how many pieces new collections have. Default 0: what the server is set to.
+	Shards uint32 `yaml:"shards"`
+	// Replicas is how many copies of each piece new collections have. Default 0: what the server is set to.
+	Replicas uint32 `yaml:"replicas"`
 }
 
 // Neo4j says where the graph is.
@@ -45,8 +51,8 @@ type Neo4j struct {
 	Password string `yaml:"password"`
 	// Database is the one to work in. Default "": the user's home database.
 	Database string `yaml:"database"`
-	// MaxPool is how many connections this process opens at most. Default 256.
-	MaxPool int `yaml:"max_pool"`
+	// Pool is how many connections this process opens at most. Default: that of the adapter, which is far from the driver's.
+	Pool int `yaml:"pool"`
 }
 
 // Redis says where live progress and the shared rate budget meet.
@@ -177,13 +183,11 @@ func (c *Config) Embedded() []string {
 
 // Hide is an address without its password, for people to see.
 func Hide(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		_, rest, ok := strings.Cut(address, "@")
-		if !ok {
-			return "(an address that cannot be read)"
-		}
-		return rest
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
 	}
-	return u.Redacted()
+	if i := strings.LastIndex(address, "@"); i >= 0 {
+		return address[i+1:]
+	}
+	return "(an address that cannot be read)"
 }

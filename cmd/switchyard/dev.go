@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,11 +81,13 @@ func runDev(ctx context.Context, t *console, cfg configs.Config) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, s.closers.close()) }()
-	if err := ensureWorkspace(ctx, s.stores, cfg.DevKey); err != nil {
+	s.stock(true, cfg.DevKey)
+	stages, err := s.apiStages(l)
+	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	welcome(t.out, "http://"+l.Addr().String(), s, time.Since(start))
-	return runStages(ctx, append(s.apiStages(l), s.workStages()...)...)
+	return runStages(ctx, slices.Concat(stages[:2], s.workStages(), stages[2:])...)
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/switchyard-ai/switchyard/configs"
+	"github.com/switchyard-ai/switchyard/internal/api"
 )
 
 func newServeCommand() *cobra.Command {
@@ -50,8 +52,8 @@ func (s *settings) run(ctx context.Context, command func(context.Context, *serve
 	if err != nil {
 		return err
 	}
-	if cfg.Temporal.Address == "" {
-		return errNoTemporal
+	if err := workable(cfg); err != nil {
+		return err
 	}
 	srv, err := newServer(ctx, cfg, newLog(cfg.LogLevel))
 	if err != nil {
@@ -61,22 +63,51 @@ func (s *settings) run(ctx context.Context, command func(context.Context, *serve
 	return command(ctx, srv)
 }
 
-func runServe(ctx context.Context, s *server) error {
-	if err := ensureWorkspace(ctx, s.stores, bootstrapKey(s.cfg)); err != nil {
+// workable refuses settings with which processes could not work together, in words. What only shows when they run, such
+// as workers on the stores of another machine, is seen then: see strangers.
+func workable(cfg configs.Config) error {
+	if cfg.Temporal.Address == "" {
+		return errors.New("serve and worker share a Temporal server: set SWITCHYARD_TEMPORAL_ADDRESS, or run everything in one process with `switchyard dev`")
+	}
+	if cfg.Mongo.URI == "" || cfg.Qdrant.Addr == "" || cfg.Neo4j.URI == "" { // a data folder, and so one machine
+		kind, err := networkDisk(cfg.DataDir)
+		if kind != "" {
+			return fmt.Errorf("the data folder %s is on %s, where the file of the embedded store would break: processes on several machines "+
+				"need SWITCHYARD_MONGO_URI, SWITCHYARD_QDRANT_ADDR and SWITCHYARD_NEO4J_URI; on one machine use a disk of its own", cfg.DataDir, kind)
+		}
 		return err
 	}
+	if cfg.WebhookKey == "" {
+		return errors.New("SWITCHYARD_WEBHOOK_KEY must be set, to the same value for all processes: with a key from each one's data folder, " +
+			"none could open the webhook secrets that another has sealed (openssl rand -base64 32 makes one)")
+	}
+	return nil
+}
+
+func runServe(ctx context.Context, s *server) error {
+	s.stock(false, bootstrapKey(s.cfg))
 	l, err := listen(ctx, s.cfg.Listen)
 	if err != nil {
 		return err
 	}
+	stages, err := s.apiStages(l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	s.log.Info("serving", "address", l.Addr().String(), "version", version())
 	// The relay runs here too: an event that this process owes is delivered at once by this process.
-	return runStages(ctx, append(s.apiStages(l), []part{{"webhook relay", s.relay.Run}})...)
+	return runStages(ctx, append(stages, []part{{"webhook relay", s.stocked.behind(s.relay.Run)}})...)
 }
 
 func runWorker(ctx context.Context, s *server) error {
-	s.log.Info("working", "temporal", s.cfg.Temporal.Address, "version", version())
-	return runStages(ctx, s.workStages()...)
+	s.stock(false, bootstrapKey(s.cfg))
+	stages := append(s.workStages(), []part{{"stores", s.stocked.run}, {"peers", s.peers.run}})
+	stages, err := s.withService(stages, api.Probes(s.checks(), s.stocked.waiting, s.registry))
+	if err != nil {
+		return err
+	}
+	s.log.Info("working", "temporal", s.cfg.Temporal.Address, "takes", s.cfg.Batch.WithDefaults().Work, "version", version())
+	return runStages(ctx, stages...)
 }
 
 // bootstrapKey is the first admin key: one that was set on purpose, never the development default.

@@ -38,7 +38,10 @@ type server struct {
 	stores   *stores
 	models   models
 	temporal client.Client
+	folder   string // names the data folder where something that processes share is in it; "": nothing is
 	ui       string // address of the embedded Temporal's web UI; "": none
+	stocked  *gate  // opens when the stores are there and made for this version
+	peers    *gate  // opens when nobody is in sight who works on other stores
 	hub      *live.Hub
 	registry *prometheus.Registry
 	events   *webhooks.Events
@@ -49,7 +52,7 @@ type server struct {
 	starter  *batch.Starter
 }
 
-// newServer opens what all three commands share. Close it.
+// newServer opens what all three commands share. It connects to nothing outside: servers may be away. Close it.
 func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *server, err error) {
 	s = &server{cfg: cfg, log: log, hub: &live.Hub{}, registry: prometheus.NewRegistry()}
 	defer func(opened *closers) {
@@ -67,11 +70,55 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	if err := checkModel(ctx, s.stores, s.models); err != nil {
 		return nil, err
 	}
+	if s.folder, err = folderOf(cfg); err != nil {
+		return nil, err
+	}
 	if s.temporal, s.ui, err = openTemporal(ctx, &s.cfg, log, &s.closers); err != nil {
 		return nil, err
 	}
+	s.stores.Servers = append(s.stores.Servers, s.temporalServer())
 	s.starter = batch.NewStarter(s.temporal, s.cfg.Batch)
+	s.peers = newGate(log, s.noStrangers()...)
 	return s, s.openWebhooks()
+}
+
+// temporalServer is Temporal as a dependency: without it the API goes on, and what is accepted waits in the store.
+func (s *server) temporalServer() *dependency {
+	return &dependency{name: "temporal", optional: true, ping: func(ctx context.Context) error {
+		_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+		return memory.Wrap(memory.CodeUnavailable, err, "Temporal does not answer")
+	}}
+}
+
+// noStrangers is met when those who work on the same task queue work on the same stores.
+func (s *server) noStrangers() []condition {
+	if s.cfg.Temporal.Address == "" {
+		return nil // embedded: nobody else knows its address
+	}
+	return []condition{{
+		name: "Temporal, which knows who else is at work", fatal: func(err error) bool { return memory.CodeOf(err) == memory.CodeConflict },
+		met: func(ctx context.Context) error {
+			return strangers(ctx, s.temporal, s.cfg.Batch.WithDefaults().TaskQueue, s.folder)
+		},
+	}}
+}
+
+// stock makes the gate before everything that uses the stores. make says whether what is missing is made, as dev does,
+// or waited for; key is the first admin key, "" for none.
+func (s *server) stock(makes bool, key string) {
+	var conditions []condition
+	for _, d := range s.stores.Servers {
+		if makes && d.migrate != nil {
+			conditions = append(conditions, condition{name: d.name, met: d.migrate})
+		}
+		if !d.optional {
+			conditions = append(conditions, condition{name: d.name, met: d.prepared})
+		}
+	}
+	conditions = append(conditions, condition{name: "the first workspace", met: func(ctx context.Context) error {
+		return ensureWorkspace(ctx, s.stores, key)
+	}})
+	s.stocked = newGate(s.log, conditions...)
 }
 
 func (s *server) openWebhooks() error {
@@ -118,8 +165,8 @@ func (w watcher) Progress(m memory.Memory) {
 
 func (w watcher) Moved(string, string) { w.s.relay.Poke() }
 
-// apiParts are the stages of a process that serves the API with its realtime track: the listener goes first.
-func (s *server) apiStages(l net.Listener) [][]part {
+// apiStages are the stages of a process that serves the API with its realtime track: the listener goes first.
+func (s *server) apiStages(l net.Listener) ([][]part, error) {
 	breakers := realtime.NewBreakers(s.cfg.Realtime.Breaker)
 	executor := realtime.New(realtime.Parts{
 		Pipeline: pipeline.New(breakers.Guard(s.pipelineParts()), s.cfg.Pipeline), Breakers: breakers,
@@ -130,17 +177,38 @@ func (s *server) apiStages(l net.Listener) [][]part {
 		Vectors: s.stores.Vectors, Graph: s.stores.Graph, Erasures: s.stores.Erasures,
 		Realtime: executor, Durable: s.starter, Guard: s.guard, Log: s.log,
 	}, intake.Config{Policy: s.cfg.Routing})
-	a := api.New(api.Parts{
+	a := s.api(in, breakers)
+	s.registry.MustRegister(loadMetrics(executor, breakers))
+	stages := [][]part{
+		{{"api", serveHTTP(l, a)}, {"api housekeeping", s.stocked.behind(a.Run)}},
+		{{"realtime", s.stocked.behind(executor.Run)}, {"intake", s.stocked.behind(in.Run)}},
+		{{"stores", s.stocked.run}, {"peers", s.peers.run}},
+	}
+	return s.withService(stages, a.Service())
+}
+
+func (s *server) api(in *intake.Intake, breakers *realtime.Breakers) *api.API {
+	cfg := s.cfg.API
+	cfg.ServiceApart = s.cfg.MetricsListen != ""
+	return api.New(api.Parts{
 		Intake: in, Search: s.searcher(), Memories: s.stores.Memories, Batches: s.stores.Batches, BatchRuns: s.stores.BatchRuns,
 		Vectors: s.stores.Vectors, Graph: s.stores.Graph, Leases: s.stores.Leases, Keys: s.stores.Keys, Workspaces: s.stores.Workspaces,
 		Requests: s.stores.Requests, Live: s.hub, Steering: s.starter, Breakers: breakers,
-		Webhooks: webhooks.NewEndpoints(s.courier), Checks: s.checks(), Registry: s.registry, Log: s.log, Version: version(),
-	}, api.Config{})
-	s.registry.MustRegister(loadMetrics(executor, breakers))
-	return [][]part{
-		{{"api", serveHTTP(l, a)}, {"api housekeeping", a.Run}},
-		{{"realtime", executor.Run}, {"intake", in.Run}},
+		Webhooks: webhooks.NewEndpoints(s.courier), Checks: s.checks(), Waiting: s.stocked.waiting, Registry: s.registry, Log: s.log, Version: version(),
+	}, cfg)
+}
+
+// withService adds the address of its own for /metrics, /healthz and /readyz, where one is set. It is the last to go.
+func (s *server) withService(stages [][]part, h http.Handler) ([][]part, error) {
+	if s.cfg.MetricsListen == "" {
+		return stages, nil
 	}
+	l, err := listen(context.Background(), s.cfg.MetricsListen)
+	if err != nil {
+		return nil, fmt.Errorf("metrics_listen (SWITCHYARD_METRICS_LISTEN): %w", err)
+	}
+	s.log.Info("serving metrics and probes", "address", l.Addr().String())
+	return append(stages, []part{{"probes", serveHTTP(l, h)}}), nil
 }
 
 func (s *server) searcher() *search.Searcher {
@@ -150,15 +218,17 @@ func (s *server) searcher() *search.Searcher {
 	}, search.Config{})
 }
 
-// checks are what readiness asks after. Without Temporal the API goes on: what is accepted waits in the store.
+// checks are what readiness asks after.
 func (s *server) checks() []api.Check {
-	return append(s.stores.Checks, api.Check{Name: "temporal", Optional: true, Probe: func(ctx context.Context) error {
-		_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-		return err
-	}})
+	checks := make([]api.Check, len(s.stores.Servers))
+	for i, d := range s.stores.Servers {
+		checks[i] = api.Check{Name: d.name, Optional: d.optional, Probe: d.ready}
+	}
+	return checks
 }
 
-// workStages are the stages of a process that runs the durable track and delivers webhooks.
+// workStages are the stages of a process that runs the durable track and delivers webhooks; one that takes the work of
+// language models only does neither recovery nor webhooks.
 func (s *server) workStages() [][]part {
 	p := pipeline.New(s.pipelineParts(), s.cfg.Pipeline)
 	activities := batch.NewActivities(batch.Parts{
@@ -167,10 +237,16 @@ func (s *server) workStages() [][]part {
 	}, s.cfg.Batch)
 	durable := batch.NewWorker(s.temporal, batch.NewWorkflows(p, s.cfg.Batch), activities, s.cfg.Batch, s.log)
 	recovery := batch.NewRecovery(s.stores.Leases, s.stores.BatchRuns, s.starter, s.cfg.Batch, s.log)
+	behind := func(run func(context.Context) error) func(context.Context) error {
+		return s.stocked.behind(s.peers.behind(run))
+	}
+	if !s.cfg.Batch.Work.Takes(batch.WorkStore) {
+		return [][]part{{{"durable track", behind(durable.Run)}}}
+	}
 	return [][]part{
-		{{"recovery", recovery.Run}},
-		{{"durable track", durable.Run}},
-		{{"webhook relay", s.relay.Run}, {"webhook worker", s.webhookWorker}},
+		{{"recovery", behind(recovery.Run)}},
+		{{"durable track", behind(durable.Run)}},
+		{{"webhook relay", behind(s.relay.Run)}, {"webhook worker", behind(s.webhookWorker)}},
 	}
 }
 

@@ -2,26 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 
-	"go.temporal.io/sdk/client"
-	temporallog "go.temporal.io/sdk/log"
-
 	"github.com/switchyard-ai/switchyard/configs"
-	"github.com/switchyard-ai/switchyard/internal/api"
-	"github.com/switchyard-ai/switchyard/internal/embedded"
 	"github.com/switchyard-ai/switchyard/internal/llm"
 	"github.com/switchyard-ai/switchyard/internal/llm/local"
 	"github.com/switchyard-ai/switchyard/internal/llm/openai"
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/internal/store/sqlitestore"
-	"github.com/switchyard-ai/switchyard/pkg/memory"
-	"github.com/switchyard-ai/switchyard/webhooks"
 )
 
 // This file is the one that names adapters: what runs on what is decided here and nowhere else.
@@ -42,25 +32,61 @@ type stores struct {
 	Requests   store.Requests
 	Endpoints  store.Endpoints
 	Deliveries store.Deliveries
-	Checks     []api.Check
+
+	Servers []*dependency // what runs where
 }
 
-// openStores opens the embedded store in the data folder.
+// openStores opens what the configuration names, and the embedded store for what it does not. Nothing is connected to:
+// servers may be away at the start.
 func openStores(ctx context.Context, cfg configs.Config, c *closers) (*stores, error) {
+	s := &stores{}
+	for _, open := range []func(context.Context, configs.Config, *closers) error{s.openEmbedded} {
+		if err := open(ctx, cfg, c); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// openEmbedded opens the file in the data folder, which serves what is not set.
+func (s *stores) openEmbedded(ctx context.Context, cfg configs.Config, c *closers) error {
+	if cfg.Mongo.URI != "" && cfg.Qdrant.Addr != "" && cfg.Neo4j.URI != "" {
+		return nil
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+		return fmt.Errorf("make the data folder: %w", err)
 	}
-	s, err := sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, "switchyard.db"), sqlitestore.Config{})
+	e, err := sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, "switchyard.db"), sqlitestore.Config{})
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return fmt.Errorf("open the store: %w", err)
 	}
-	c.add(s.Close)
-	return &stores{
-		Memories: s.Memories(), Runs: s.Runs(), Leases: s.Leases(), Outbox: s.Outbox(), Erasures: s.Erasures(), Batches: s.Batches(), BatchRuns: s.BatchRuns(),
-		Vectors: s.Vectors(), Graph: s.Graph(), Keys: s.Keys(), Workspaces: s.Workspaces(), Requests: s.Requests(),
-		Endpoints: s.Endpoints(), Deliveries: s.Deliveries(),
-		Checks: []api.Check{{Name: "store", Probe: s.Ping}},
-	}, nil
+	c.add(e.Close)
+	s.documents(e)
+	s.Vectors, s.Graph = e.Vectors(), e.Graph()
+	s.Servers = append(s.Servers, &dependency{name: "store", ping: e.Ping})
+	return nil
+}
+
+// documents is what an adapter of the documents gives.
+type documents interface {
+	Memories() store.Memories
+	Runs() store.Runs
+	Leases() store.Leases
+	Outbox() store.Outbox
+	Erasures() store.Erasures
+	Batches() store.Batches
+	BatchRuns() store.BatchRuns
+	Keys() store.Keys
+	Workspaces() store.Workspaces
+	Requests() store.Requests
+	Endpoints() store.Endpoints
+	Deliveries() store.Deliveries
+}
+
+func (s *stores) documents(d documents) {
+	s.Memories, s.Runs, s.Leases, s.Outbox, s.Erasures = d.Memories(), d.Runs(), d.Leases(), d.Outbox(), d.Erasures()
+	s.Batches, s.BatchRuns = d.Batches(), d.BatchRuns()
+	s.Keys, s.Workspaces, s.Requests, s.Endpoints, s.Deliveries = d.Keys(), d.Workspaces(), d.Requests(), d.Endpoints(), d.Deliveries()
 }
 
 // models are the language models.
@@ -97,89 +123,3 @@ func openAI(l configs.LLM) openai.Config {
 	}
 	return c
 }
-
-// checkModel refuses to start with an embedding model other than the one whose vectors are stored: the two could not be
-// compared, and searches would find nothing.
-func checkModel(ctx context.Context, s *stores, m models) error {
-	stored, err := s.Vectors.Model(ctx)
-	if err != nil {
-		return fmt.Errorf("read the model of the stored vectors: %w", err)
-	}
-	if stored.ID != "" && stored.ID != m.Embedder.Model() {
-		return fmt.Errorf("the stored vectors are of the embedding model %q, the configured one is %q: "+
-			"set the first one again (SWITCHYARD_EMBEDDING_…), or use another data folder", stored.ID, m.Embedder.Model())
-	}
-	return nil
-}
-
-// openTemporal connects to the configured Temporal, or starts the embedded one. ui is the address of its web UI.
-func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, c *closers) (tc client.Client, ui string, err error) {
-	address := cfg.Temporal.Address
-	if address == "" {
-		listen := cfg.Temporal.UIListen
-		if listen == "none" {
-			listen = ""
-		}
-		server, err := embedded.Start(ctx, embedded.Config{
-			Dir: filepath.Join(cfg.DataDir, "temporal"), Namespace: cfg.Temporal.Namespace, UIListen: listen, Logger: log,
-		})
-		if err != nil {
-			return nil, "", err
-		}
-		c.add(server.Close)
-		address, ui = server.Address(), server.UIAddress()
-		cfg.Batch.SearchAttributes = true
-	}
-	tc, err = client.NewLazyClient(client.Options{
-		HostPort: address, Namespace: cfg.Temporal.Namespace, Logger: temporallog.NewStructuredLogger(quiet(log)),
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("temporal client: %w", err)
-	}
-	c.add(func() error { tc.Close(); return nil })
-	return tc, ui, nil
-}
-
-// sealer makes what seals webhook secrets: with the configured key, or one kept in the data folder.
-func sealer(cfg configs.Config) (*webhooks.Sealer, error) {
-	if cfg.WebhookKey == "" {
-		key, err := webhooks.LoadOrCreateKeyfile(filepath.Join(cfg.DataDir, "webhook.key"))
-		if err != nil {
-			return nil, err
-		}
-		return cfg.Webhooks.Sealer(key)
-	}
-	key, err := webhooks.ParseSealKey(cfg.WebhookKey)
-	if err != nil {
-		return nil, fmt.Errorf("SWITCHYARD_WEBHOOK_KEY: %w", err)
-	}
-	return cfg.Webhooks.Sealer(key)
-}
-
-// defaultWorkspace is the workspace that `dev` makes.
-const defaultWorkspace = "default"
-
-// ensureWorkspace makes sure of the default workspace and, where one is given, of an admin key for it.
-func ensureWorkspace(ctx context.Context, s *stores, key string) error {
-	_, err := s.Workspaces.Get(ctx, defaultWorkspace)
-	if memory.CodeOf(err) == memory.CodeNotFound {
-		err = s.Workspaces.Save(ctx, store.Workspace{ID: defaultWorkspace, Name: "Default", CreatedAt: memory.Now()})
-		if memory.CodeOf(err) == memory.CodeConflict { // another process was first
-			err = nil
-		}
-	}
-	if err != nil || key == "" {
-		return err
-	}
-	hash := sha256.Sum256([]byte(key))
-	if _, err := s.Keys.Lookup(ctx, hash); memory.CodeOf(err) != memory.CodeNotFound {
-		return err
-	}
-	return s.Keys.Create(ctx, store.Key{
-		ID: "key_dev", Workspace: defaultWorkspace, Name: "development", Scopes: []store.Scope{store.ScopeAdmin}, Hash: hash,
-		Hint: key[:min(6, len(key))], CreatedAt: memory.Now(),
-	})
-}
-
-// errNoTemporal says what serve and worker need.
-var errNoTemporal = errors.New("serve and worker share a Temporal server: set SWITCHYARD_TEMPORAL_ADDRESS, or run everything in one process with `switchyard dev`")

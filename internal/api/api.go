@@ -59,6 +59,7 @@ type Parts struct {
 	Breakers   Breakers // nil: this process runs no realtime track
 	Webhooks   Webhooks
 	Checks     []Check
+	Waiting    func() error         // why requests are not taken yet; nil, or an answer of nil: they are
 	Registry   *prometheus.Registry // nil: one of its own
 	Log        *slog.Logger         // nil: slog.Default
 	Version    string               // of the program
@@ -152,7 +153,7 @@ func New(parts Parts, cfg Config) *API {
 	}
 	a.echo = a.newEcho()
 	a.huma = newHuma(a.echo, parts.Version)
-	a.huma.UseMiddleware(a.authenticate, a.limit, a.checkQuery, a.readBody, a.idempotent)
+	a.huma.UseMiddleware(a.begun, a.authenticate, a.limit, a.checkQuery, a.readBody, a.idempotent)
 	a.routes()
 	a.describe()
 	return a

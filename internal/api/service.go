@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -121,23 +119,19 @@ type Readiness struct {
 }
 
 func (a *API) readyz(ctx context.Context, _ *struct{}) (*body[Readiness], error) {
-	r := Readiness{Status: "ready", Checks: a.check(ctx)}
-	for _, c := range a.parts.Checks {
-		if r.Checks[c.Name] == "ok" {
-			continue
-		}
-		if !c.Optional {
-			return nil, a.notReady(c.Name+" is not available", r.Checks)
-		}
-		r.Status = "degraded"
-	}
-	if a.isClosing() {
-		return nil, a.notReady("the process is stopping", r.Checks)
+	r, missing := readiness(ctx, a.parts.Checks, a.cfg.CheckTimeout)
+	switch {
+	case missing != "":
+		return nil, notReady(missing+" is not available", r.Checks)
+	case a.waits() != nil:
+		return nil, notReady(a.waits().Error(), r.Checks)
+	case a.isClosing():
+		return nil, notReady("the process is stopping", r.Checks)
 	}
 	return &body[Readiness]{r}, nil
 }
 
-func (a *API) notReady(why string, checks map[string]string) error {
+func notReady(why string, checks map[string]string) error {
 	p := problemOf(memory.Errorf(memory.CodeUnavailable, "%s", why))
 	p.Checks = checks
 	return &refused{p}
@@ -150,29 +144,4 @@ func (a *API) isClosing() bool {
 	default:
 		return a.parts.Intake.Load().Draining
 	}
-}
-
-// check asks after all dependencies at once.
-func (a *API) check(ctx context.Context) map[string]string {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.CheckTimeout)
-	defer cancel()
-	answers := make([]string, len(a.parts.Checks))
-	var wg sync.WaitGroup
-	for i, c := range a.parts.Checks {
-		wg.Go(func() { answers[i] = verdict(c.Probe(ctx)) })
-	}
-	wg.Wait()
-	all := make(map[string]string, len(answers))
-	for i, c := range slices.All(a.parts.Checks) {
-		all[c.Name] = answers[i]
-	}
-	return all
-}
-
-// verdict is what strangers may know of a check: this route asks for no key.
-func verdict(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	return string(memory.CodeOf(err))
 }
