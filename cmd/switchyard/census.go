@@ -113,10 +113,10 @@ func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 			err = errors.Join(err, s.closers.close())
 		}
 	}()
-	if s.stores, err = openStores(ctx, cfg, &s.closers); err != nil {
+	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}
-	if s.models, err = openModels(cfg); err != nil {
+	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
 		return nil, err
 	}
 	if cfg.Temporal.Address == "" {
@@ -125,6 +125,7 @@ func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 	if s.temporal, _, err = openTemporal(ctx, &s.cfg, s.log, &s.closers); err != nil {
 		return nil, err
 	}
+	s.stores.Servers = append(s.stores.Servers, s.temporalServer())
 	s.starter = batch.NewStarter(s.temporal, s.cfg.Batch)
 	return s, nil
 }

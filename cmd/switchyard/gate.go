@@ -12,14 +12,23 @@ import (
 // A dependency is a part that may run on a server: what readiness, migrate and doctor ask of it.
 type dependency struct {
 	name     string // as /readyz shows it
-	setting  string // what moves it out of this process; for people
+	address  string // where it is, for people; "": in this process
 	optional bool   // the service goes on without it: what needs it waits
 	ping     func(ctx context.Context) error
 	check    func(ctx context.Context) error // whether what migrate makes is there; nil: nothing has to be
 	migrate  func(ctx context.Context) error // makes it; nil: nothing to make
+	spare    bool                            // the service does without what migrate makes, so readiness does not ask for it
+	about    func(ctx context.Context) (about, error)
+	try      func(ctx context.Context) error // writes something of its own and deletes it; nil: cannot be tried
 
 	mu      sync.Mutex
 	checked bool
+}
+
+// about is what a server says of itself.
+type about struct {
+	version string
+	clock   time.Time // zero: it does not say
 }
 
 // prepared reports whether what migrate makes is there. Once it was, it is not asked for again: nobody takes it away
@@ -27,7 +36,7 @@ type dependency struct {
 func (d *dependency) prepared(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.checked || d.check == nil {
+	if d.checked || d.check == nil || d.spare {
 		return nil
 	}
 	if err := d.check(ctx); err != nil {
@@ -35,6 +44,14 @@ func (d *dependency) prepared(ctx context.Context) error {
 	}
 	d.checked = true
 	return nil
+}
+
+// madeReady makes what is missing.
+func (d *dependency) madeReady(ctx context.Context) error {
+	if err := d.migrate(ctx); err != nil {
+		return err
+	}
+	return d.prepared(ctx)
 }
 
 // ready is what readiness asks.

@@ -25,6 +25,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newDevCommand(t),
 		newServeCommand(),
 		newWorkerCommand(),
+		newMigrateCommand(t),
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),

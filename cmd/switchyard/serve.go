@@ -101,7 +101,7 @@ func runServe(ctx context.Context, s *server) error {
 
 func runWorker(ctx context.Context, s *server) error {
 	s.stock(false, bootstrapKey(s.cfg))
-	stages := append(s.workStages(), []part{{"stores", s.stocked.run}, {"peers", s.peers.run}})
+	stages := append(s.workStages(), s.gates())
 	stages, err := s.withService(stages, api.Probes(s.checks(), s.stocked.waiting, s.registry))
 	if err != nil {
 		return err

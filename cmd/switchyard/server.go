@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -42,6 +43,7 @@ type server struct {
 	ui       string // address of the embedded Temporal's web UI; "": none
 	stocked  *gate  // opens when the stores are there and made for this version
 	peers    *gate  // opens when nobody is in sight who works on other stores
+	making   []part // make servers ready that the process can begin without
 	hub      *live.Hub
 	registry *prometheus.Registry
 	events   *webhooks.Events
@@ -61,13 +63,13 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 		}
 	}(&s.closers)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if s.stores, err = openStores(ctx, cfg, &s.closers); err != nil {
-		return nil, err
-	}
 	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}
-	if err := checkModel(ctx, s.stores, s.models); err != nil {
+	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
+		return nil, err
+	}
+	if err := s.checkModelNow(ctx); err != nil {
 		return nil, err
 	}
 	if s.folder, err = folderOf(cfg); err != nil {
@@ -82,12 +84,39 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	return s, s.openWebhooks()
 }
 
+// checkModelNow refuses to start with a wrong model where the vectors can be asked for theirs. Where they are away,
+// readiness asks until they are back; meanwhile, as ever, the store itself lets no vectors be mixed.
+func (s *server) checkModelNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, modelTime)
+	defer cancel()
+	err := checkModel(ctx, s.stores, s.models)
+	if s.cfg.Qdrant.Addr != "" && (memory.CodeOf(err).Retryable() || ctx.Err() != nil) {
+		s.log.Warn("the model of the stored vectors is not known yet", "error", err)
+		return nil
+	}
+	return err
+}
+
+const modelTime = 5 * time.Second
+
 // temporalServer is Temporal as a dependency: without it the API goes on, and what is accepted waits in the store.
 func (s *server) temporalServer() *dependency {
-	return &dependency{name: "temporal", optional: true, ping: func(ctx context.Context) error {
+	d := &dependency{name: "temporal", address: s.cfg.Temporal.Address, optional: true, ping: func(ctx context.Context) error {
 		_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 		return memory.Wrap(memory.CodeUnavailable, err, "Temporal does not answer")
 	}}
+	if d.address == "" {
+		return d
+	}
+	namespace := s.cfg.Temporal.Namespace
+	d.migrate = func(ctx context.Context) error { return migrateTemporal(ctx, s.temporal, namespace) }
+	d.check = func(ctx context.Context) error { return checkTemporal(ctx, s.temporal, namespace) }
+	d.spare = !s.cfg.Batch.SearchAttributes
+	d.about = func(ctx context.Context) (about, error) {
+		info, err := s.temporal.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+		return about{version: info.GetServerVersion()}, err
+	}
+	return d
 }
 
 // noStrangers is met when those who work on the same task queue work on the same stores.
@@ -103,22 +132,31 @@ func (s *server) noStrangers() []condition {
 	}}
 }
 
-// stock makes the gate before everything that uses the stores. make says whether what is missing is made, as dev does,
+// stock makes the gate before everything that uses the stores. makes says whether what is missing is made, as dev does,
 // or waited for; key is the first admin key, "" for none.
 func (s *server) stock(makes bool, key string) {
 	var conditions []condition
 	for _, d := range s.stores.Servers {
+		wanted := d.prepared
 		if makes && d.migrate != nil {
-			conditions = append(conditions, condition{name: d.name, met: d.migrate})
+			wanted = d.madeReady
 		}
-		if !d.optional {
-			conditions = append(conditions, condition{name: d.name, met: d.prepared})
+		switch {
+		case !d.optional:
+			conditions = append(conditions, condition{name: d.name, met: wanted})
+		case makes && d.migrate != nil && !d.spare: // what needs it waits, nothing else does
+			s.making = append(s.making, part{"make " + d.name + " ready", newGate(s.log, condition{name: d.name, met: wanted}).run})
 		}
 	}
 	conditions = append(conditions, condition{name: "the first workspace", met: func(ctx context.Context) error {
 		return ensureWorkspace(ctx, s.stores, key)
 	}})
 	s.stocked = newGate(s.log, conditions...)
+}
+
+// gates are the parts that wait for what others need.
+func (s *server) gates() []part {
+	return append([]part{{"stores", s.stocked.run}, {"peers", s.peers.run}}, s.making...)
 }
 
 func (s *server) openWebhooks() error {
@@ -182,7 +220,7 @@ func (s *server) apiStages(l net.Listener) ([][]part, error) {
 	stages := [][]part{
 		{{"api", serveHTTP(l, a)}, {"api housekeeping", s.stocked.behind(a.Run)}},
 		{{"realtime", s.stocked.behind(executor.Run)}, {"intake", s.stocked.behind(in.Run)}},
-		{{"stores", s.stocked.run}, {"peers", s.peers.run}},
+		s.gates(),
 	}
 	return s.withService(stages, a.Service())
 }

@@ -83,7 +83,7 @@ func folderOf(cfg configs.Config) (string, error) {
 		return "", fmt.Errorf("make the data folder: %w", err)
 	}
 	file := filepath.Join(cfg.DataDir, "folder.id")
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the folder
 	if err == nil {
 		_, err = f.WriteString(id.New(id.Process))
 		err = errors.Join(err, f.Close())
@@ -93,7 +93,7 @@ func folderOf(cfg configs.Config) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("name the data folder: %w", err)
 	}
-	name, err := os.ReadFile(file)
+	name, err := os.ReadFile(file) //nolint:gosec // see above
 	return strings.TrimSpace(string(name)), err
 }
 
@@ -177,27 +177,36 @@ func missingAttributes(ctx context.Context, tc client.Client, namespace string) 
 	return missing, nil
 }
 
-// migrateTemporal registers the search attributes that the namespace lacks. Temporal Cloud takes them by other ways only.
-func migrateTemporal(ctx context.Context, tc client.Client, namespace string) ([]string, error) {
+// checkTemporal says which search attributes are missing.
+func checkTemporal(ctx context.Context, tc client.Client, namespace string) error {
 	missing, err := missingAttributes(ctx, tc, namespace)
-	if refuses(err) {
-		return nil, cloudAdvice(namespace, slices.Sorted(maps.Keys(attributes())), err)
+	if refuses(err) { // this key may not ask; starts of runs say it then
+		return nil
 	}
 	if err != nil || len(missing) == 0 {
-		return nil, err
+		return err
+	}
+	return memory.Errorf(memory.CodeConflict, "search attributes missing in namespace %s: %s", namespace, strings.Join(missing, ", "))
+}
+
+// migrateTemporal registers the search attributes that the namespace lacks. Temporal Cloud takes them by other ways only.
+func migrateTemporal(ctx context.Context, tc client.Client, namespace string) error {
+	missing, err := missingAttributes(ctx, tc, namespace)
+	if refuses(err) {
+		return cloudAdvice(namespace, slices.Sorted(maps.Keys(attributes())), err)
+	}
+	if err != nil || len(missing) == 0 {
+		return err
 	}
 	add := map[string]enums.IndexedValueType{}
 	for _, name := range missing {
 		add[name] = attributes()[name]
 	}
 	_, err = tc.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: add})
-	switch {
-	case refuses(err):
-		return nil, cloudAdvice(namespace, missing, err)
-	case err != nil:
-		return nil, memory.Wrap(memory.CodeUnavailable, err, "Temporal did not take the search attributes")
+	if refuses(err) {
+		return cloudAdvice(namespace, missing, err)
 	}
-	return missing, nil
+	return memory.Wrap(memory.CodeUnavailable, err, "Temporal did not take the search attributes")
 }
 
 // refuses reports whether the frontend does not take such calls from this key, as Temporal Cloud's does not.

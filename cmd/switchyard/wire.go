@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/llm/local"
 	"github.com/switchyard-ai/switchyard/internal/llm/openai"
 	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/internal/store/qdrantstore"
 	"github.com/switchyard-ai/switchyard/internal/store/sqlitestore"
 )
 
@@ -38,14 +40,50 @@ type stores struct {
 
 // openStores opens what the configuration names, and the embedded store for what it does not. Nothing is connected to:
 // servers may be away at the start.
-func openStores(ctx context.Context, cfg configs.Config, c *closers) (*stores, error) {
+func openStores(ctx context.Context, cfg configs.Config, m models, c *closers) (*stores, error) {
 	s := &stores{}
-	for _, open := range []func(context.Context, configs.Config, *closers) error{s.openEmbedded} {
-		if err := open(ctx, cfg, c); err != nil {
+	if err := s.openEmbedded(ctx, cfg, c); err != nil {
+		return nil, err
+	}
+	if cfg.Qdrant.Addr != "" {
+		if err := s.openQdrant(ctx, cfg.Qdrant, m, c); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// openQdrant moves the vectors out.
+func (s *stores) openQdrant(ctx context.Context, cfg configs.Qdrant, m models, c *closers) error {
+	q, err := qdrantstore.Open(ctx, qdrantstore.Config{
+		Address: cfg.Addr, APIKey: cfg.APIKey, TLS: cfg.TLS, Prefix: cfg.Prefix, OnDisk: cfg.OnDisk, Shards: cfg.Shards, Replicas: cfg.Replicas,
+	})
+	if err != nil {
+		return fmt.Errorf("open Qdrant (SWITCHYARD_QDRANT_ADDR): %w", err)
+	}
+	c.add(q.Close)
+	s.Vectors = q.Vectors()
+	s.Servers = append(s.Servers, &dependency{
+		name: "qdrant", address: cfg.Addr, optional: true, ping: q.Ping,
+		check: func(ctx context.Context) error { return errors.Join(q.Check(ctx), checkModel(ctx, s, m)) },
+		migrate: func(ctx context.Context) error {
+			model, err := modelOf(ctx, m)
+			if err != nil {
+				return err
+			}
+			return q.Migrate(ctx, model)
+		},
+	})
+	return nil
+}
+
+// modelOf is the embedding model with its dimensions, which only an answer of it shows.
+func modelOf(ctx context.Context, m models) (store.Model, error) {
+	v, err := m.Embedder.Embed(ctx, []string{"switchyard"})
+	if err != nil {
+		return store.Model{}, fmt.Errorf("ask the embedding model for its dimensions: %w", err)
+	}
+	return store.Model{ID: m.Embedder.Model(), Dimensions: len(v.Vectors[0])}, nil
 }
 
 // openEmbedded opens the file in the data folder, which serves what is not set.

@@ -11,7 +11,6 @@ import (
 	"time"
 )
 
-//nolint:gochecknoglobals // one server a test process
 var temporal = shared{name: "Temporal", env: "SWITCHYARD_TEST_TEMPORAL_ADDRESS", start: func() (string, error) {
 	p, err := StartTemporal("")
 	if err != nil {
@@ -41,12 +40,10 @@ func StartTemporal(dir string) (*Process, error) {
 			return nil, err
 		}
 	}
-	return Start(exec.Command(program, "-dir", dir)) //nolint:gosec,noctx // a program of ours; it ends with its standard input
+	return Start(exec.Command(program, "-dir", dir)) //nolint:noctx // a program of ours; it ends with its standard input
 }
 
 // temporald builds the program once a test process: with Go's cache that is a second, and some minutes the first time.
-//
-//nolint:gochecknoglobals // built once
 var temporald = sync.OnceValues(func() (string, error) {
 	dir, err := cacheDir("bin")
 	if err != nil {
