@@ -138,18 +138,22 @@ def query_of(m):
     return edge.Query.Nearest(vector, m.using if m.HasField("using") else None)
 
 
+def params_of(m):
+    idf = edge.IdfParams(filter_of(m.params.idf.corpus)) if m.params.idf.HasField("corpus") else None
+    return edge.SearchParams(exact=m.params.exact, idf=idf)
+
+
 def prefetch_of(m):
     return edge.Prefetch(
         limit=m.limit if m.HasField("limit") else 10, query=query_of(m), filter=optional_filter(m),
-        prefetches=[prefetch_of(p) for p in m.prefetch],
-        params=edge.SearchParams(exact=True) if m.params.exact else None)
+        prefetches=[prefetch_of(p) for p in m.prefetch], params=params_of(m))
 
 
 def request_of(m):
     return edge.QueryRequest(
         limit=m.limit if m.HasField("limit") else 10, query=query_of(m), filter=optional_filter(m),
         prefetches=[prefetch_of(p) for p in m.prefetch] or None, with_payload=payload_of(m.with_payload),
-        params=edge.SearchParams(exact=True) if m.params.exact else None)
+        params=params_of(m))
 
 
 def scored(p):
@@ -216,7 +220,7 @@ def guarded(fn):
 
 class Health(qdrant_pb2_grpc.QdrantServicer):
     def HealthCheck(self, request, context):
-        return qdrant_pb2.HealthCheckReply(title="qdrant - vector search engine", version="1.17.1")
+        return qdrant_pb2.HealthCheckReply(title="qdrant - vector search engine", version="1.20.0")
 
 
 class Collections(collections_grpc.CollectionsServicer):

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/qdrant/go-client/qdrant"
 
@@ -79,7 +80,7 @@ func payloadOf(p store.Point) map[string]*qdrant.Value {
 
 // shown are the fields of the payload that a hit has.
 func shown() *qdrant.WithPayloadSelector {
-	return qdrant.NewWithPayloadInclude(fieldMemory, fieldVersion, fieldPassage, fieldStart, fieldEnd)
+	return qdrant.NewWithPayloadInclude(fieldMemory, fieldVersion, fieldPassage, fieldStart, fieldEnd, fieldOccurred)
 }
 
 // passage is a point that was found.
@@ -91,13 +92,17 @@ type passage struct {
 
 func passageOf(p *qdrant.ScoredPoint) passage {
 	number := func(field string) int { return int(p.GetPayload()[field].GetIntegerValue()) }
-	return passage{
+	found := passage{
 		Hit: store.Hit{
 			MemoryID: p.GetPayload()[fieldMemory].GetStringValue(), Version: number(fieldVersion),
 			Start: number(fieldStart), End: number(fieldEnd), Score: float64(p.GetScore()),
 		},
 		id: p.GetId().GetUuid(), number: number(fieldPassage),
 	}
+	if at, ok := p.GetPayload()[fieldOccurred]; ok {
+		found.OccurredAt = time.UnixMilli(at.GetIntegerValue()).UTC()
+	}
+	return found
 }
 
 // clamp keeps a cosine within its bounds, whatever rounding made of it.

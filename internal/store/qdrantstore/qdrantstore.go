@@ -45,7 +45,7 @@ type Config struct {
 	// Shards and Replicas are those of new collections. Default 0: what the server is set to.
 	Shards   uint32 `yaml:"shards"`
 	Replicas uint32 `yaml:"replicas"`
-	// SkipCompatibilityCheck leaves out the question for the server's version when connecting. Default false.
+	// SkipCompatibilityCheck makes [Store.Check] take a server of any version. Default false.
 	SkipCompatibilityCheck bool `yaml:"skip_compatibility_check"`
 }
 
@@ -90,7 +90,8 @@ func Open(_ context.Context, cfg Config) (*Store, error) {
 	}
 	client, err := qdrant.NewClient(&qdrant.Config{
 		Host: host, Port: port, APIKey: cfg.APIKey, UseTLS: cfg.TLS, TLSConfig: cfg.TLSConfig, PoolSize: cfg.Pool,
-		SkipCompatibilityCheck: cfg.SkipCompatibilityCheck, GrpcOptions: cfg.options(),
+		SkipCompatibilityCheck: true, // it goes by the version of the client, Check by what is needed
+		GrpcOptions:            cfg.options(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("client of Qdrant: %w", err)
@@ -144,8 +145,9 @@ func (s *Store) version(ctx context.Context) (string, error) {
 }
 
 // The version that first knows all that this store asks for: fusion with a chosen k (1.16), upserts that insert only
-// (1.17). An older server would leave out what it does not know without a word.
-const needMajor, needMinor = 1, 17
+// (1.17), words that are counted in one workspace (1.19). An older server would leave out what it does not know without a
+// word.
+const needMajor, needMinor = 1, 19
 
 // Check says what is missing on the server, in words for who runs it: a version that is too old, collections and indexes
 // that `switchyard migrate` makes.
@@ -153,6 +155,9 @@ func (s *Store) Check(ctx context.Context) error {
 	version, err := s.version(ctx)
 	if err != nil {
 		return err
+	}
+	if s.cfg.SkipCompatibilityCheck {
+		version = fmt.Sprintf("%d.%d", needMajor, needMinor)
 	}
 	if v, err := qdrant.ParseVersion(version); err != nil || v.Major != needMajor || v.Minor < needMinor {
 		return memory.Errorf(memory.CodeUnavailable, "qdrant %s is too old or unknown: %d.%d or later is needed", version, needMajor, needMinor)

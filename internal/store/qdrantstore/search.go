@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 )
@@ -116,7 +118,7 @@ func (sr search) near(want int) *list {
 	if sr.q.Mode == store.Lexical || unit == nil {
 		return nil
 	}
-	return &list{using: dense, query: qdrant.NewQueryDense(unit), want: want}
+	return &list{using: dense, query: qdrant.NewQueryDense(unit), params: sr.params(), want: want}
 }
 
 // match is the list of the best memories by words; nil where the query has none.
@@ -132,7 +134,7 @@ func (sr search) match(want int) *list {
 	if len(indices) == 0 {
 		return nil
 	}
-	return &list{using: sparse, query: qdrant.NewQuerySparse(indices, ones), want: want}
+	return &list{using: sparse, query: qdrant.NewQuerySparse(indices, ones), params: countedIn(sr.q.Workspace), want: want}
 }
 
 // fetch completes the lists, all of them in one call, and again where many passages of a memory or many that are equal
@@ -169,7 +171,7 @@ func (sr search) page(l *list) *qdrant.QueryPoints {
 		filter.MustNot = append(slices.Clone(filter.GetMustNot()), qdrant.NewMatchKeywords(fieldMemory, ids...))
 	}
 	return &qdrant.QueryPoints{
-		CollectionName: sr.collection, Query: l.query, Using: &l.using, Filter: filter, Params: sr.params(),
+		CollectionName: sr.collection, Query: l.query, Using: &l.using, Filter: filter, Params: l.params,
 		Limit: new(uint64(l.limit())), WithPayload: shown(), //nolint:gosec // at least 1
 	}
 }
@@ -179,6 +181,22 @@ func (sr search) params() *qdrant.SearchParams {
 		return nil
 	}
 	return &qdrant.SearchParams{Exact: new(true)}
+}
+
+// countedIn makes how rare a term is a matter of the workspace alone. That is the field idf of the parameters (6), and in
+// it the filter that says what is counted (1), which Qdrant has since 1.19 and its client for Go has not: so they are
+// written out here. An older server would leave them out and count in all workspaces.
+func countedIn(workspace string) *qdrant.SearchParams {
+	corpus, err := proto.Marshal(of(workspace, nil))
+	if err != nil { // a workspace that is no UTF-8 has no points either
+		return nil
+	}
+	field := func(number protowire.Number, content []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), content)
+	}
+	p := &qdrant.SearchParams{}
+	p.ProtoReflect().SetUnknown(field(6, field(1, corpus)))
+	return p
 }
 
 // rrfK is the k of the server's fusion. It counts ranks from 0, as 1 / (k + rank), where [store.Fusion] counts them from 1
@@ -195,7 +213,7 @@ func (sr search) fusion(lists []*list) *qdrant.QueryPoints {
 	}
 	for _, l := range lists {
 		out.Prefetch = append(out.Prefetch, &qdrant.PrefetchQuery{
-			Query: l.query, Using: &l.using, Filter: sr.filter, Params: sr.params(), Limit: new(uint64(l.want)), //nolint:gosec // at least 1
+			Query: l.query, Using: &l.using, Filter: sr.filter, Params: l.params, Limit: new(uint64(l.want)), //nolint:gosec // at least 1
 		})
 	}
 	return out
@@ -254,9 +272,10 @@ func relative(hits []store.Hit) []store.Hit {
 
 // list is a ranking of memories in the making.
 type list struct {
-	using string
-	query *qdrant.Query
-	want  int
+	using  string
+	query  *qdrant.Query
+	params *qdrant.SearchParams
+	want   int
 
 	found []passage // best first
 	pages int

@@ -18,7 +18,6 @@ type collection struct {
 	config  *qdrant.CreateCollection
 	schema  map[string]*qdrant.PayloadSchemaInfo
 	points  map[string]*point
-	terms   map[string]map[uint32]int
 	pending []func() // writes that nobody waits for
 }
 
@@ -59,7 +58,7 @@ func (cs collectionsService) Create(_ context.Context, r *qdrant.CreateCollectio
 		return nil, err
 	}
 	cs.s.collections[name] = &collection{
-		config: r, schema: map[string]*qdrant.PayloadSchemaInfo{}, points: map[string]*point{}, terms: map[string]map[uint32]int{},
+		config: r, schema: map[string]*qdrant.PayloadSchemaInfo{}, points: map[string]*point{},
 	}
 	return done()
 }

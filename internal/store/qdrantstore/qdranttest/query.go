@@ -9,6 +9,8 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // scored is a point with its score.
@@ -51,7 +53,7 @@ func (ps pointsService) QueryGroups(_ context.Context, r *qdrant.QueryPointGroup
 		all := uint64(len(c.points)) + 1
 		result, err := c.answer(&qdrant.QueryPoints{
 			Prefetch: r.GetPrefetch(), Query: r.GetQuery(), Using: r.Using, Filter: r.GetFilter(), Limit: &all,
-			ScoreThreshold: r.ScoreThreshold, WithPayload: qdrant.NewWithPayload(true),
+			ScoreThreshold: r.ScoreThreshold, Params: r.GetParams(), WithPayload: qdrant.NewWithPayload(true),
 		})
 		out.Result.Groups = grouped(result, r)
 		return err
@@ -96,6 +98,7 @@ func (c *collection) answer(r *qdrant.QueryPoints) ([]*qdrant.ScoredPoint, error
 	}
 	found, err := c.query(&qdrant.PrefetchQuery{
 		Prefetch: r.GetPrefetch(), Query: r.GetQuery(), Using: r.Using, Filter: r.GetFilter(), Limit: &limit, ScoreThreshold: r.ScoreThreshold,
+		Params: r.GetParams(),
 	})
 	out := make([]*qdrant.ScoredPoint, len(found))
 	for i, f := range found {
@@ -113,7 +116,7 @@ func (c *collection) query(q *qdrant.PrefetchQuery) (found []scored, err error) 
 		if len(q.GetPrefetch()) > 0 {
 			return nil, unknown("a search within prefetched points")
 		}
-		found, err = c.nearest(q.GetUsing(), v.Nearest, q.GetFilter())
+		found, err = c.nearest(q, v.Nearest)
 	case *qdrant.Query_Rrf:
 		k := uint32(2)
 		if v.Rrf.K != nil {
@@ -157,7 +160,8 @@ func scramble(key string) uint64 {
 	return h ^ h>>29
 }
 
-func (c *collection) nearest(using string, v *qdrant.VectorInput, f *qdrant.Filter) ([]scored, error) {
+func (c *collection) nearest(q *qdrant.PrefetchQuery, v *qdrant.VectorInput) ([]scored, error) {
+	using, f := q.GetUsing(), q.GetFilter()
 	if params, ok := denseParams(c.config)[using]; ok {
 		if v.GetDense() == nil {
 			return nil, wrong("Conversion between sparse and regular vectors failed")
@@ -171,7 +175,11 @@ func (c *collection) nearest(using string, v *qdrant.VectorInput, f *qdrant.Filt
 	if v.GetSparse() == nil {
 		return nil, wrong("Conversion between sparse and regular vectors failed")
 	}
-	return c.sparseNearest(using, params, v.GetSparse(), f)
+	corpus, err := corpusOf(q.GetParams())
+	if err != nil {
+		return nil, err
+	}
+	return c.sparseNearest(using, params, v.GetSparse(), f, corpus)
 }
 
 func (c *collection) denseNearest(using string, params *qdrant.VectorParams, query []float32, f *qdrant.Filter) ([]scored, error) {
@@ -197,23 +205,35 @@ func (c *collection) denseNearest(using string, params *qdrant.VectorParams, que
 	return out, nil
 }
 
+// corpusOf is the filter that says among which points terms are counted; nil for all. The client for Go does not know the
+// field yet.
+func corpusOf(params *qdrant.SearchParams) (*qdrant.Filter, error) {
+	content := params.ProtoReflect().GetUnknown()
+	for _, number := range []protowire.Number{6, 1} {
+		got, _, n := protowire.ConsumeTag(content)
+		if n < 0 || got != number {
+			return nil, nil
+		}
+		content, _ = protowire.ConsumeBytes(content[n:])
+	}
+	f := &qdrant.Filter{}
+	if err := proto.Unmarshal(content, f); err != nil {
+		return nil, status.Error(codes.Internal, "failed to decode Protobuf message")
+	}
+	return f, validFilter(f, "")
+}
+
 // sparseNearest finds the points that have one of the indices. With the modifier idf each index counts by how rare it is
-// in the collection.
-func (c *collection) sparseNearest(using string, params *qdrant.SparseVectorParams, query *qdrant.SparseVector, f *qdrant.Filter) ([]scored, error) {
+// in the corpus.
+func (c *collection) sparseNearest(using string, params *qdrant.SparseVectorParams, query *qdrant.SparseVector, f, corpus *qdrant.Filter) ([]scored, error) {
 	weights, err := parseSparse(query)
 	if err != nil {
 		return nil, err
 	}
 	if params.GetModifier() == qdrant.Modifier_Idf {
-		n := 0
-		for _, p := range c.points {
-			if _, ok := p.sparse[using]; ok {
-				n++
-			}
-		}
+		n, df := c.count(using, query.GetIndices(), corpus)
 		for index, w := range weights {
-			df := float64(c.terms[using][index])
-			weights[index] = w * float32(math.Log((float64(n)-df+0.5)/(df+0.5)+1))
+			weights[index] = w * float32(math.Log((n-df[index]+0.5)/(df[index]+0.5)+1))
 		}
 	}
 	indices := slices.Sorted(slices.Values(query.GetIndices()))
@@ -232,6 +252,24 @@ func (c *collection) sparseNearest(using string, params *qdrant.SparseVectorPara
 		}
 	}
 	return out, nil
+}
+
+// count says how many points of the corpus there are, and how many have each index.
+func (c *collection) count(using string, indices []uint32, corpus *qdrant.Filter) (n float64, df map[uint32]float64) {
+	df = map[uint32]float64{}
+	for _, p := range c.points {
+		v, ok := p.sparse[using]
+		if !ok || !met(corpus, p) {
+			continue
+		}
+		n++
+		for _, index := range indices {
+			if _, ok := v[index]; ok {
+				df[index]++
+			}
+		}
+	}
+	return n, df
 }
 
 // fuse is reciprocal rank fusion as Qdrant has it: ranks count from 0, and a weight divides the place.

@@ -24,7 +24,7 @@ import (
 )
 
 // Version is what the server says it is.
-const Version = "1.17.1"
+const Version = "1.19.0"
 
 // Config is what a server can be told.
 type Config struct {

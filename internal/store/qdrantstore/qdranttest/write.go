@@ -39,8 +39,7 @@ func (ps pointsService) Upsert(_ context.Context, r *qdrant.UpsertPoints) (*qdra
 				there && r.GetUpdateFilter() != nil && !met(r.GetUpdateFilter(), old):
 				continue
 			}
-			c.remove(key)
-			c.add(key, p)
+			c.points[key] = p
 		}
 	})
 }
@@ -136,36 +135,11 @@ func parseSparse(v *qdrant.SparseVector) (map[uint32]float32, error) {
 	return out, nil
 }
 
-func (c *collection) add(key string, p *point) {
-	c.points[key] = p
-	for name, v := range p.sparse {
-		if c.terms[name] == nil {
-			c.terms[name] = map[uint32]int{}
-		}
-		for index := range v {
-			c.terms[name][index]++
-		}
-	}
-}
-
-func (c *collection) remove(key string) {
-	p, ok := c.points[key]
-	if !ok {
-		return
-	}
-	delete(c.points, key)
-	for name, v := range p.sparse {
-		for index := range v {
-			c.terms[name][index]--
-		}
-	}
-}
-
 // Delete implements the service.
 func (ps pointsService) Delete(_ context.Context, r *qdrant.DeletePoints) (*qdrant.PointsOperationResponse, error) {
 	return ps.s.write(r, func(c *collection) error { return c.checkSelector(r.GetPoints()) }, func(c *collection) {
 		for _, key := range c.selected(r.GetPoints()) {
-			c.remove(key)
+			delete(c.points, key)
 		}
 	})
 }
