@@ -31,7 +31,7 @@ func BenchmarkMerge(b *testing.B) {
 					for m := range 64 {
 						var people []string
 						for range 5 {
-							people = append(people, fmt.Sprint("person ", rand.IntN(1000))) //nolint:gosec // no secret
+							people = append(people, fmt.Sprint("person ", rand.IntN(1000)))
 						}
 						ms = append(ms, mention(ws, fmt.Sprintf("m%d.%d", i, m), people...))
 					}
