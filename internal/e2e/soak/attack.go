@@ -16,6 +16,9 @@ func attack(ctx context.Context, o *options, topology string, kills int, out io.
 		return nil, fmt.Errorf("there is no such topology: split or dev")
 	}
 	p := newPlan(o.seed, kills, processes, o.gap, topology == "split")
+	if o.rolling > 0 {
+		p = rolling(o.rolling, processes, o.gap)
+	}
 	m, err := newModel(p, o.thinking)
 	if err != nil {
 		return nil, err
@@ -97,6 +100,13 @@ func (s *siege) rounds(ctx context.Context) error {
 			return fmt.Errorf("kill %d: %w", i+1, err)
 		}
 		s.inFlight = append(s.inFlight, n)
+		if r.gently {
+			s.sayf("replace %s, %d memories in flight", victim.name, n)
+			if err := s.cluster.replace(ctx, victim); err != nil {
+				return err
+			}
+			continue
+		}
 		s.sayf("kill %d of %d: %s, %d memories in flight", i+1, len(s.plan.rounds), victim.name, n)
 		s.cluster.kill(ctx, victim)
 	}

@@ -145,6 +145,19 @@ func (c *cluster) kill(ctx context.Context, p *process) {
 	})
 }
 
+// replace stops a process in an orderly way and starts it again, as a deploy does.
+func (c *cluster) replace(ctx context.Context, p *process) error {
+	from := time.Now()
+	err := p.stop(time.Minute)
+	c.log.add(p.name, "stop", from, time.Now())
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, upTime)
+	defer cancel()
+	return p.start(limited, c.binary)
+}
+
 // strike deals a blow, which may last while the soak goes on.
 func (c *cluster) strike(ctx context.Context, b blow) {
 	c.restarts.Go(func() {

@@ -30,6 +30,7 @@ type options struct {
 	gap        time.Duration
 	thinking   time.Duration
 	drain      time.Duration
+	rolling    int
 	json       bool
 	verbose    bool
 }
@@ -45,6 +46,7 @@ func flags(o *options, args []string) error {
 	f.DurationVar(&o.gap, "gap", 2*time.Second, "the longest pause between kills, beyond waiting for memories in flight")
 	f.DurationVar(&o.thinking, "thinking", 3*time.Second, "how long the LLM takes for an answer")
 	f.DurationVar(&o.drain, "drain", 10*time.Minute, "how long everything may take to be over once the load has ended")
+	f.IntVar(&o.rolling, "rolling", 0, "instead of all that: replace the processes in an orderly way, one after another, so often")
 	f.BoolVar(&o.json, "json", false, "print the figures as JSON")
 	f.BoolVar(&o.verbose, "v", false, "print what is done to the processes")
 	if err := f.Parse(args); err != nil {

@@ -15,7 +15,18 @@ type plan struct {
 type round struct {
 	gap    time.Duration
 	before []blow
-	victim int // index among the processes
+	victim int  // index among the processes
+	gently bool // it is not killed but asked to stop, and waited for
+}
+
+// rolling is the plan by which all processes are replaced one after another, so often, and nothing else is done to them.
+func rolling(times, processes int, gap time.Duration) (p plan) {
+	for range times {
+		for i := range processes {
+			p.rounds = append(p.rounds, round{gap: gap, victim: i, gently: true})
+		}
+	}
+	return p
 }
 
 // blow is something other than a kill.

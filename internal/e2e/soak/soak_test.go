@@ -12,6 +12,17 @@ import (
 
 // TestShortSoak is the soak that CI runs: few kills, about a minute each topology.
 func TestShortSoak(t *testing.T) {
+	run(t, "-kills", "8", "-in-flight", "50", "-thinking", "700ms")
+}
+
+// TestARollingRestartLosesNothing replaces all processes one after another under load, twice: each ends in an orderly way,
+// and everything that was accepted is done as if nothing had been.
+func TestARollingRestartLosesNothing(t *testing.T) {
+	run(t, "-rolling", "2", "-topologies", "split", "-in-flight", "50", "-thinking", "700ms")
+}
+
+func run(t *testing.T, args ...string) {
+	t.Helper()
 	binary := os.Getenv("SWITCHYARD_BIN")
 	if binary == "" {
 		binary = filepath.Join(t.TempDir(), "switchyard")
@@ -21,9 +32,7 @@ func TestShortSoak(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := soak(t.Context(), []string{
-		"-binary", binary, "-dir", t.TempDir(), "-kills", "8", "-in-flight", "50", "-thinking", "700ms", "-drain", "5m", "-v",
-	}, &out)
+	err := soak(t.Context(), append(args, "-binary", binary, "-dir", t.TempDir(), "-drain", "5m", "-v"), &out)
 	t.Log(out.String())
 	if err != nil {
 		t.Error(err)

@@ -228,7 +228,7 @@ func (v *verdict) String() string {
 		fmt.Fprintf(&b, "  %-26s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&b, "\n%s, seed %d: %v under attack, then over in %v\n", v.Topology, v.Seed, v.Attacked, v.Drained)
-	line("kills", "%d, with %d / %d / %d memories in flight (fewest / median / most)", v.Kills, v.InFlight[0], v.InFlight[1], v.InFlight[2])
+	line("kills, or replacements", "%d, with %d / %d / %d memories in flight (fewest / median / most)", v.Kills, v.InFlight[0], v.InFlight[1], v.InFlight[2])
 	line("done to them", "%v", v.Disturbances)
 	line("the LLM", "%v", v.Model)
 	line("acknowledged", "%d requests, %d memories; sent again: %d", v.Acknowledged, v.Memories, v.Repeated)
