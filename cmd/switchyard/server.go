@@ -24,6 +24,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/live"
 	"github.com/switchyard-ai/switchyard/internal/llm"
+	"github.com/switchyard-ai/switchyard/internal/llm/pace"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/search"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -52,6 +53,8 @@ type server struct {
 	courier  *webhooks.Courier
 	relay    *webhooks.Relay
 	starter  *batch.Starter
+
+	chatGate, embeddingGate pace.Gate
 }
 
 // newServer opens what all three commands share. It connects to nothing outside: servers may be away. Close it.
@@ -183,6 +186,12 @@ func (s *server) webhookStores() webhooks.Stores {
 	}
 }
 
+// paced keeps both tracks from a model that said that it has too many requests.
+func (s *server) paced(p pipeline.Parts) pipeline.Parts {
+	p.Extractor, p.Embedder = s.chatGate.Extractor(p.Extractor), s.embeddingGate.Embedder(p.Embedder)
+	return p
+}
+
 // pipelineParts are what both tracks' pipelines are made of.
 func (s *server) pipelineParts() pipeline.Parts {
 	return pipeline.Parts{
@@ -207,7 +216,7 @@ func (w watcher) Moved(string, string) { w.s.relay.Poke() }
 func (s *server) apiStages(l net.Listener) ([][]part, error) {
 	breakers := realtime.NewBreakers(s.cfg.Realtime.Breaker)
 	executor := realtime.New(realtime.Parts{
-		Pipeline: pipeline.New(breakers.Guard(s.pipelineParts()), s.cfg.Pipeline), Breakers: breakers,
+		Pipeline: pipeline.New(s.paced(breakers.Guard(s.pipelineParts())), s.cfg.Pipeline), Breakers: breakers,
 		Runs: s.stores.Runs, Leases: s.stores.Leases, Durable: s.starter, Log: s.log,
 	}, s.cfg.Realtime)
 	in := intake.New(intake.Parts{
@@ -268,7 +277,7 @@ func (s *server) checks() []api.Check {
 // workStages are the stages of a process that runs the durable track and delivers webhooks; one that takes the work of
 // language models only does neither recovery nor webhooks.
 func (s *server) workStages() [][]part {
-	p := pipeline.New(s.pipelineParts(), s.cfg.Pipeline)
+	p := pipeline.New(s.paced(s.pipelineParts()), s.cfg.Pipeline)
 	activities := batch.NewActivities(batch.Parts{
 		Pipeline: p, Memories: s.stores.Memories, Runs: s.stores.Runs, Batches: s.stores.Batches, BatchRuns: s.stores.BatchRuns,
 		Events: s.events, Watcher: watcher{s},

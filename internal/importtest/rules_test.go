@@ -34,6 +34,7 @@ var allowed = []row{
 	{pkg: "internal/store/qdrantstore/qdranttest"}, // for tests only
 	{pkg: "internal/llm", may: list("pkg/memory")},
 	{pkg: "internal/llm/llmtest", may: list("internal/llm pkg/memory")},
+	{pkg: "internal/llm/pace", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/openai", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/local", may: list("internal/llm internal/llm/local/static pkg/memory")},
 	{pkg: "internal/llm/local/static"},

@@ -9,9 +9,14 @@ package llm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
+
+// ErrHeld is in the chain of the error of a call that was never made: the model said before that it has too many, and the
+// process keeps to that. Its code is CodeRateLimited, its RetryAfter says when to ask again.
+var ErrHeld = errors.New("the call was kept back")
 
 // Usage says what a call took. CostUSD is 0 where the model's price is not known.
 type Usage struct {

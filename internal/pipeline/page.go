@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/switchyard-ai/switchyard/internal/llm"
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
@@ -128,11 +129,26 @@ func (p *Pipeline) call(ctx context.Context, step Step, page *Page, places []int
 	if ctx.Err() != nil && !slices.ContainsFunc(results, func(r Result) bool { return r.Err == nil }) {
 		return Tally{Left: len(places), Err: ctx.Err()} // stopped from outside: that was no attempt
 	}
+	if saidAlready(step.Name, drafts, results) {
+		return Tally{Left: len(places), Err: results[0].Err}
+	}
 	checkpoints := make([]store.Checkpoint, len(places))
 	for i, d := range drafts {
 		checkpoints[i] = checkpoint(step.Spec, d, results[i], start, track)
 	}
 	return p.record(ctx, page, places, checkpoints, results)
+}
+
+// saidAlready reports whether no call was made for any of the drafts, and all their receipts say why: while a model has too
+// many requests, nothing is written again and again.
+func saidAlready(step string, drafts []memory.Draft, results []Result) bool {
+	for i := range drafts {
+		r, _ := drafts[i].Memory.Receipt(step)
+		if !errors.Is(results[i].Err, llm.ErrHeld) || r.Error == nil || r.Error.Code != memory.CodeRateLimited {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Page) at(places []int) []memory.Draft {
@@ -159,7 +175,9 @@ func protect(ctx context.Context, step Step, page []memory.Draft) (out []Result)
 func checkpoint(s Spec, d memory.Draft, res Result, start time.Time, track memory.Track) store.Checkpoint {
 	r, _ := d.Memory.Receipt(s.Name)
 	r.Name, r.Status, r.Track, r.Error = s.Name, memory.StepCompleted, track, nil
-	r.Attempts++
+	if !errors.Is(res.Err, llm.ErrHeld) { // that was none
+		r.Attempts++
+	}
 	r.StartedAt, r.DurationMS = memory.At(start).Ptr(), time.Since(start).Milliseconds()
 	r.Tokens += res.Usage.Tokens
 	r.CostUSD += res.Usage.CostUSD
