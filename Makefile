@@ -80,9 +80,10 @@ soak: build ## Kill, freeze and cut off real processes under load, and compare w
 	@go run -tags lean ./internal/e2e/soak -binary $(CURDIR)/$(BIN) $(ARGS)
 
 .PHONY: bench
-bench: ## Run all benchmarks
+bench: build ## Run all benchmarks
 	go test -tags lean -run '^$$' -bench . -benchmem $(call with_benchmarks,':!internal/embedded')
 	go test -run '^$$' -bench . -benchmem $(call with_benchmarks,internal/embedded)
+	SWITCHYARD_BIN=$(CURDIR)/$(BIN) go test -tags "lean e2e" -run '^$$' -bench . -benchtime 1x ./internal/e2e
 
 # The packages under the paths that have benchmarks.
 with_benchmarks = $$(git grep -l '^func Benchmark' -- $(1) | xargs -rn1 dirname | sort -u | sed 's,^,./,')

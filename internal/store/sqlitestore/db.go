@@ -37,9 +37,9 @@ type Config struct {
 	// Synchronous is SQLite's setting of that name: FULL keeps what was acknowledged through a loss of power, NORMAL
 	// only through the end of the process. Default: "FULL".
 	Synchronous string
-	// WriterCache is how much memory the writing connection may use for pages, in bytes. Default: 64 MiB.
+	// WriterCache is how much memory the writing connection may use for pages, in bytes. Default: 16 MiB.
 	WriterCache int
-	// ReaderCache is the same for each reading connection. Default: 8 MiB.
+	// ReaderCache is the same for each reading connection. Default: 4 MiB.
 	ReaderCache int
 	// CheckpointPages is how long the write-ahead log gets, in pages of 4 KiB, before it is folded into the file.
 	// Default: 4,000.
@@ -52,8 +52,8 @@ func (c Config) withDefaults() Config {
 	c.GroupTime = orElse(c.GroupTime, 20*time.Millisecond)
 	c.BusyTimeout = orElse(c.BusyTimeout, 5*time.Second)
 	c.Synchronous = orElse(c.Synchronous, "FULL")
-	c.WriterCache = orElse(c.WriterCache, 64<<20)
-	c.ReaderCache = orElse(c.ReaderCache, 8<<20)
+	c.WriterCache = orElse(c.WriterCache, 16<<20)
+	c.ReaderCache = orElse(c.ReaderCache, 4<<20)
 	c.CheckpointPages = orElse(c.CheckpointPages, 4000)
 	return c
 }

@@ -143,9 +143,9 @@ func (v vectors) matching(ctx context.Context, in region, text string, want int)
 	if err != nil || len(words.terms) == 0 {
 		return nil, err
 	}
-	where, more := in.narrow(
-		" AND t.point IN (SELECT id FROM search_points WHERE memory IN (%s))",
-		" AND t.point NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
+	where, more := in.narrow( // the + keeps SQLite from looking for each of the points in each segment
+		" AND +t.point IN (SELECT id FROM search_points WHERE memory IN (%s))",
+		" AND +t.point NOT IN (SELECT id FROM search_points WHERE memory IN (%s))")
 	query := `SELECT m.memory_id, m.version, m.occurred_at, p.passage, p.starts, p.ends, -w.score
 		FROM (SELECT t.point AS id, sum(t.weight * (q.value ->> 1)) AS score FROM json_each(?) q CROSS JOIN json_each(?) s
 			CROSS JOIN search_terms t ON t.segment = s.value AND t.term = CAST(q.value ->> 0 AS INTEGER)` + where + `
