@@ -144,6 +144,10 @@ func (g guardedVectors) Upsert(ctx context.Context, m store.Model, points []stor
 	return err
 }
 
+func (g guardedVectors) Nearest(ctx context.Context, qs []store.VectorQuery) ([][]store.Hit, error) {
+	return through(ctx, vectors, g.breaker, func() ([][]store.Hit, error) { return g.Vectors.Nearest(ctx, qs) })
+}
+
 func (g guardedVectors) Search(ctx context.Context, q store.VectorQuery) ([]store.Hit, error) {
 	return through(ctx, vectors, g.breaker, func() ([]store.Hit, error) { return g.Vectors.Search(ctx, q) })
 }

@@ -29,13 +29,14 @@ func (p *Pipeline) related(ctx context.Context, page []memory.Draft) []Result {
 		return fail(page, fmt.Errorf("embed a page of %d: %w", len(page), err))
 	}
 	out := make([]Result, len(page))
-	for i, d := range page {
-		near, err := p.near(ctx, d.Memory, embeddings[i])
+	near, err := p.near(ctx, page, embeddings)
+	for i := range page {
+		out[i].Usage = usages[i]
 		if err != nil {
-			out[i] = Result{Usage: usages[i], Err: fmt.Errorf("memories related to %s: %w", d.Memory.ID, err)}
+			out[i].Err = fmt.Errorf("memories related to a page of %d: %w", len(page), err)
 			continue
 		}
-		out[i] = Result{Output: memory.Output{Related: near, Embedding: embeddings[i]}, Usage: usages[i]}
+		out[i].Output = memory.Output{Related: near[i], Embedding: embeddings[i]}
 	}
 	return out
 }
@@ -75,19 +76,27 @@ func share(u llm.Usage, part, whole int) llm.Usage {
 	return u
 }
 
-func (p *Pipeline) near(ctx context.Context, m memory.Memory, e *memory.Embedding) ([]memory.Related, error) {
-	v := mean(e.Passages)
-	hits, err := p.parts.Vectors.Search(ctx, store.VectorQuery{
-		Workspace: m.Workspace, Mode: store.Vector, Vector: v, Exclude: []string{m.ID}, Limit: p.cfg.Related,
-		Model: store.Model{ID: e.Model, Dimensions: len(v)},
-	})
-	near := []memory.Related{}
-	for _, h := range hits {
-		if h.Score >= p.cfg.MinRelated {
-			near = append(near, memory.Related{ID: h.MemoryID, Score: h.Score})
+// near finds the memories near each of the page, in one call.
+func (p *Pipeline) near(ctx context.Context, page []memory.Draft, embeddings []*memory.Embedding) ([][]memory.Related, error) {
+	qs := make([]store.VectorQuery, len(page))
+	for i, d := range page {
+		v := mean(embeddings[i].Passages)
+		qs[i] = store.VectorQuery{
+			Workspace: d.Memory.Workspace, Mode: store.Vector, Vector: v, Exclude: []string{d.Memory.ID}, Limit: p.cfg.Related,
+			Model: store.Model{ID: embeddings[i].Model, Dimensions: len(v)},
 		}
 	}
-	return near, err
+	answers, err := p.parts.Vectors.Nearest(ctx, qs)
+	out := make([][]memory.Related, len(answers))
+	for i, hits := range answers {
+		out[i] = []memory.Related{}
+		for _, h := range hits {
+			if h.Score >= p.cfg.MinRelated {
+				out[i] = append(out[i], memory.Related{ID: h.MemoryID, Score: h.Score})
+			}
+		}
+	}
+	return out, err
 }
 
 // mean is the normalised mean of the passages' vectors.

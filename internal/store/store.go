@@ -217,6 +217,9 @@ type Vectors interface {
 	Upsert(ctx context.Context, m Model, points []Point) error
 	// Search returns the best passage of each of the best memories, best first; ties by id.
 	Search(ctx context.Context, q VectorQuery) ([]Hit, error)
+	// Nearest searches by vector for a page of memories at once: an answer for each query, as Search gives it, but one that
+	// may miss a few of many where an adapter is much faster so. Queries have no filter; their mode and text are ignored.
+	Nearest(ctx context.Context, qs []VectorQuery) ([][]Hit, error)
 	// Delete forgets all points of the memories; missing ones are no error.
 	Delete(ctx context.Context, workspace string, memoryIDs ...string) error
 	// Model returns the model of the stored vectors; the zero Model where nothing is stored yet.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -40,6 +41,24 @@ func (v vectors) Search(ctx context.Context, q store.VectorQuery) ([]store.Hit, 
 			return nil, err
 		}
 	}
+}
+
+// parallel is how many queries of a page are asked at the same time.
+const parallel = 8
+
+// Nearest implements [store.Vectors].
+func (v vectors) Nearest(ctx context.Context, qs []store.VectorQuery) ([][]store.Hit, error) {
+	out := make([][]store.Hit, len(qs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, q := range qs {
+		q.Mode = store.Vector
+		g.Go(func() (err error) {
+			out[i], err = v.Search(ctx, q)
+			return err
+		})
+	}
+	return out, g.Wait()
 }
 
 // searched names the collection that answers the query; "" where nothing is stored. Vectors of the model before are

@@ -41,6 +41,9 @@ type Config struct {
 	WriterCache int
 	// ReaderCache is the same for each reading connection. Default: 4 MiB.
 	ReaderCache int
+	// SketchBytes bounds the memory of what makes Nearest fast: some 40 bytes for each passage of 256 dimensions of the
+	// workspaces that were asked for last. The one in use is kept whole in any case. Default: 64 MiB.
+	SketchBytes int
 	// CheckpointPages is how long the write-ahead log gets, in pages of 4 KiB, before it is folded into the file.
 	// Default: 4,000.
 	CheckpointPages int
@@ -54,6 +57,7 @@ func (c Config) withDefaults() Config {
 	c.Synchronous = orElse(c.Synchronous, "FULL")
 	c.WriterCache = orElse(c.WriterCache, 16<<20)
 	c.ReaderCache = orElse(c.ReaderCache, 4<<20)
+	c.SketchBytes = orElse(c.SketchBytes, 64<<20)
 	c.CheckpointPages = orElse(c.CheckpointPages, 4000)
 	return c
 }
@@ -69,12 +73,13 @@ func orElse[T comparable](v, otherwise T) T {
 // Store is an open file. Its methods Memories, Runs and so on, each beside the type that it returns, give the ports; all
 // of them are safe for concurrent use.
 type Store struct {
-	writes *sql.DB // one connection, the writer's
-	reads  *sql.DB // query_only
-	stmts  sync.Map
-	writer *writer
-	close  sync.Once
-	closed error
+	writes   *sql.DB // one connection, the writer's
+	reads    *sql.DB // query_only
+	stmts    sync.Map
+	writer   *writer
+	sketches *sketches
+	close    sync.Once
+	closed   error
 }
 
 // Open opens the file at path, makes it where there is none, and brings its tables up to date. A file that belongs to
@@ -92,7 +97,7 @@ func Open(ctx context.Context, path string, cfg Config) (*Store, error) {
 }
 
 func open(ctx context.Context, path string, cfg Config) (_ *Store, err error) {
-	s := &Store{}
+	s := &Store{sketches: newSketches(cfg.SketchBytes)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.closePools())

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
-	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
 // Search implements [store.Vectors].
@@ -45,24 +44,14 @@ func (v vectors) search(ctx context.Context, q store.VectorQuery) ([]store.Hit, 
 
 // searchable refuses queries that no store of this model can answer.
 func (v vectors) searchable(ctx context.Context, q store.VectorQuery) error {
-	switch {
-	case q.Limit < 1:
-		return memory.Errorf(memory.CodeInvalid, "the limit must be at least 1")
-	case q.Filter.Names("status"):
-		return memory.Errorf(memory.CodeInvalid, "the index does not know the status of a memory")
-	case q.Mode == store.Lexical:
-		return nil
-	case q.Mode != store.Vector && q.Mode != store.Hybrid:
-		return memory.Errorf(memory.CodeInvalid, "the mode %q is none of hybrid, vector and lexical", q.Mode)
-	}
-	if err := fits(q.Model, q.Vector); err != nil {
+	if err := q.Check(); err != nil || q.Mode == store.Lexical {
 		return err
 	}
 	stored, err := v.Model(ctx)
 	if err != nil || stored == (store.Model{}) {
 		return err // nothing is stored: nothing will be found
 	}
-	return sameModel(stored, q.Model)
+	return stored.Same(q.Model)
 }
 
 // A region is what of the store a query is about: a range of ids, which is a workspace, and of these the memories that two

@@ -4,10 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"math"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
-	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
 // Vectors gives the index of passages, by meaning and by words.
@@ -27,31 +25,17 @@ func (v vectors) Upsert(ctx context.Context, m store.Model, points []store.Point
 		return nil
 	}
 	for i := range points {
-		if err := fits(m, points[i].Vector); err != nil {
+		if err := m.Fits(points[i].Vector); err != nil {
 			return err
 		}
 	}
-	memories := latest(points)
+	memories := entries(store.Latest(points))
 	return v.s.write(ctx, func(t *tx) error {
 		if err := settle(t, m); err != nil {
 			return err
 		}
 		return index(t, memories)
 	})
-}
-
-// fits checks that a vector is one that the model can have made.
-func fits(m store.Model, vector []float32) error {
-	if m.ID == "" || len(vector) == 0 || len(vector) != m.Dimensions {
-		return memory.Errorf(memory.CodeModelMismatch, "a vector of %d dimensions does not come from the model %q, which has %d",
-			len(vector), m.ID, m.Dimensions)
-	}
-	for _, f := range vector {
-		if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
-			return memory.Errorf(memory.CodeInvalid, "a vector of the model %q has an element that is no number", m.ID)
-		}
-	}
-	return nil
 }
 
 // settle makes m the model of the store, if it has none yet.
@@ -63,15 +47,7 @@ func settle(t *tx, m store.Model) error {
 	if err := t.queryRow("SELECT id, dimensions FROM search_model").Scan(&stored.ID, &stored.Dimensions); err != nil {
 		return err
 	}
-	return sameModel(stored, m)
-}
-
-func sameModel(stored, m store.Model) error {
-	if stored == m {
-		return nil
-	}
-	return memory.Errorf(memory.CodeModelMismatch, "the store holds vectors of the model %q with %d dimensions; these are of %q with %d",
-		stored.ID, stored.Dimensions, m.ID, m.Dimensions)
+	return stored.Same(m)
 }
 
 // An entry is a point with its terms, which are made before the one writer is asked.
@@ -80,22 +56,11 @@ type entry struct {
 	terms []store.TermWeight
 }
 
-// latest groups points by memory and drops those of all versions but the latest.
-func latest(points []store.Point) [][]entry {
-	place := map[[2]string]int{}
-	var out [][]entry
-	for _, p := range points {
-		key := [2]string{p.Workspace, p.MemoryID}
-		i, ok := place[key]
-		e := entry{p, store.PassageTerms(p.Text)}
-		switch {
-		case !ok:
-			place[key] = len(out)
-			out = append(out, []entry{e})
-		case p.Version > out[i][0].Version:
-			out[i] = []entry{e}
-		case p.Version == out[i][0].Version:
-			out[i] = append(out[i], e)
+func entries(memories [][]store.Point) [][]entry {
+	out := make([][]entry, len(memories))
+	for i, points := range memories {
+		for _, p := range points {
+			out[i] = append(out[i], entry{p, store.PassageTerms(p.Text)})
 		}
 	}
 	return out
@@ -225,16 +190,9 @@ func insertMemory(t *tx, ws, id int64, p store.Point) error {
 
 // direction is the vector at length 1, as sqlite-vec takes it; nil where it has no direction.
 func direction(vector []float32) any {
-	var sum float64
-	for _, f := range vector {
-		sum += float64(f) * float64(f)
-	}
-	if sum == 0 {
+	unit := store.Direction(vector)
+	if unit == nil {
 		return nil
-	}
-	unit, length := make([]float32, len(vector)), math.Sqrt(sum)
-	for i, f := range vector {
-		unit[i] = float32(float64(f) / length)
 	}
 	return packFloats(unit)
 }

@@ -38,6 +38,7 @@ func Vectors(t *testing.T, open func(testing.TB) store.Vectors) {
 		{"OtherModelsAreRefused", vectorsMismatch},
 		{"QueriesThatMakeNoSenseAreRefused", vectorsInvalid},
 		{"AnyTextIsAQuery", vectorsAnyText},
+		{"APageOfQueriesIsAnswered", vectorsPage},
 		{"FiltersTellKindsOfValuesApart", vectorsKinds},
 		{"FiltersDoWhatMatchDoes", vectorsFilters},
 	}.run(t, open)
