@@ -31,7 +31,7 @@ func TestWebhookCommands(t *testing.T) {
 			"POST /v1/webhooks": {`201 ` + anEndpoint + `,"public_key":"whpk_AAAA"}`},
 		}},
 		{name: "webhook-create-forbidden", args: list("webhook", "create", "http://10.0.0.1/"), api: map[string][]string{"POST /v1/webhooks": {
-			`422 {"title":"Invalid request","code":"forbidden_url","detail":"10.0.0.1 is a private address: webhooks are not sent there",` +
+			`422 {"title":"Invalid request","code":"forbidden_address","detail":"10.0.0.1 is a private address: webhooks are not sent there",` +
 				`"errors":[{"pointer":"/url","detail":"10.0.0.1 is a private address: webhooks are not sent there"}],"request_id":"req_7"}`,
 		}}},
 		{name: "webhook-create-bad-header", args: list("webhook", "create", "https://example.com/hooks", "--header", "Bearer sekret")},

@@ -1,14 +1,10 @@
 package testservers
 
 import (
-	"context"
-	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // schemathesisVersion is the package of PyPI that tries the API.
@@ -26,22 +22,9 @@ func Schemathesis(tb testing.TB) string {
 }
 
 var schemathesis = sync.OnceValues(func() (string, error) {
-	base, err := cacheDir("python")
+	bin, err := pythonWith(schemathesisVersion)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(base, schemathesisVersion)
-	path := filepath.Join(dir, "bin", "schemathesis")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	if err := command(ctx, "python3", "-m", "venv", dir); err != nil {
-		return "", err
-	}
-	if err := command(ctx, filepath.Join(dir, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", schemathesisVersion); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir)) // half an environment would look like a whole one
-	}
-	return exec.LookPath(path)
+	return exec.LookPath(filepath.Join(bin, "schemathesis"))
 })

@@ -1,7 +1,7 @@
 -- A delivery is written twice and read seldom, so what those writes touch is kept small.
 
 -- Whoever adds or moves deliveries counts them in the same transaction, once for all that it writes: as triggers that was
--- a third of what a delivery costs, since SQLite keeps a journal for each statement that has one. Deleting still counts
+-- half of what SQLite did for a delivery, since it keeps a journal for each statement that has one. Deleting still counts
 -- itself.
 DROP TRIGGER deliveries_inserted;
 DROP TRIGGER deliveries_moved;
