@@ -233,6 +233,17 @@ func TestCommands(t *testing.T) {
 		{name: "batch-retry", args: list("batch", "retry", "bat_1"), api: map[string][]string{"POST /v1/batches/bat_1/retry": {
 			`409 {"title":"Not possible in the present state","code":"conflict","detail":"the batch is not over","request_id":"req_8"}`,
 		}}},
+		{name: "keys-create", args: list("keys", "create", "--name", "importer", "--scope", "read,write"), api: map[string][]string{"POST /v1/keys": {
+			`201 {"id":"key_1","name":"importer","scopes":["read","write"],"key":"sk_NEW","hint":"sk_N","created_at":"2026-01-02T03:00:00.000Z","last_used_at":null}`,
+		}}},
+		{name: "keys-create-bad-scope", args: list("keys", "create", "--scope", "all")},
+		{name: "keys-list", args: list("keys", "list"), api: map[string][]string{"GET /v1/keys": {
+			`{"items":[{"id":"key_1","name":"importer","scopes":["read","write"],"hint":"sk_N","created_at":"2026-01-02T03:00:00.000Z","last_used_at":null},
+			{"id":"key_2","name":"","scopes":["admin"],"hint":"sk_d","created_at":"2026-01-02T03:00:00.000Z","last_used_at":"2026-01-02T03:04:00.000Z"}]}`,
+		}}},
+		{name: "keys-revoke", args: list("keys", "revoke", "key_1", "key_9"), api: map[string][]string{"DELETE /v1/keys/key_1": {"204 "}}},
+		{name: "keys-revoke-nothing", args: list("keys", "revoke")},
+		{name: "keys-workspace-without-direct", args: list("keys", "list", "--workspace", "w")},
 		{name: "wrong-key", args: list("memory", "list", "--key", "sk_wrong"), api: map[string][]string{"GET /v1/memories?limit=50": {`401 {"title":"Not authenticated","code":"unauthorized","detail":"the key is not valid","request_id":"req_9"}`}}},
 		{name: "key-of-the-environment", args: list("memory", "search", "x"), env: map[string]string{"SWITCHYARD_KEY": "sk_env"}, api: map[string][]string{"POST /v1/memories/search": {`{"items":[]}`}}},
 		{name: "unknown-command", args: list("memry", "add")},

@@ -85,6 +85,8 @@ func (r *remote) advice(err error) string {
 		return "the server does not know this key: give one with --key or SWITCHYARD_KEY"
 	case memory.CodeForbidden:
 		return "this takes a key with more rights: give one with --key or SWITCHYARD_KEY"
+	case memory.CodeNotFound:
+		return "the workspace of this key has nothing of that id; the list command beside this one shows what there is"
 	case memory.CodeRateLimited, memory.CodeUnavailable:
 		return "the server is busy or a part of it is away: try again in a while"
 	}

@@ -29,6 +29,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),
+		newKeysCommand(t),
 		newDoctorCommand(t),
 		newVersionCommand(t),
 	)

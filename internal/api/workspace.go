@@ -125,13 +125,9 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*body[Key], er
 	if len(setOf(in.Body.Scopes)) < len(in.Body.Scopes) { // huma's own check cannot compare what is no string
 		return nil, &memory.Error{Code: memory.CodeInvalid, Pointer: "/scopes", Message: "must not name a scope twice"}
 	}
-	secret := "sk_" + rand.Text()
-	k := store.Key{
-		ID: resourceID(ctx), Workspace: workspaceOf(ctx), Name: in.Body.Name, Scopes: slices.Sorted(maps.Keys(setOf(in.Body.Scopes))),
-		Hash: sha256.Sum256([]byte(secret)), Hint: secret[:hintLength], CreatedAt: memory.Now(),
-	}
-	if k.ID == "" {
-		k.ID = id.New(id.Key)
+	k, secret := NewKey(workspaceOf(ctx), in.Body.Name, in.Body.Scopes)
+	if made := resourceID(ctx); made != "" {
+		k.ID = made
 	}
 	if err := a.parts.Keys.Create(ctx, k); err != nil {
 		return nil, err
@@ -139,6 +135,15 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*body[Key], er
 	shown := keyOf(k)
 	shown.Key = secret
 	return &body[Key]{shown}, nil
+}
+
+// NewKey makes a key of a workspace, to be stored, and the secret that stands for it, which is to be shown once.
+func NewKey(workspace, name string, scopes []store.Scope) (k store.Key, secret string) {
+	secret = "sk_" + rand.Text()
+	return store.Key{
+		ID: id.New(id.Key), Workspace: workspace, Name: name, Scopes: slices.Sorted(maps.Keys(setOf(scopes))),
+		Hash: sha256.Sum256([]byte(secret)), Hint: secret[:hintLength], CreatedAt: memory.Now(),
+	}, secret
 }
 
 func setOf[T comparable](list []T) map[T]struct{} {
