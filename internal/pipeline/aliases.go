@@ -139,7 +139,7 @@ func mayBeAlias(a, b string) bool {
 // initialsOf reports whether short, which is written in capitals, is made of the first letters of the words of long, at
 // least three of them; small words count or do not.
 func initialsOf(short, long string) bool {
-	letters := []rune(strings.NewReplacer(".", "", " ", "").Replace(short))
+	letters := []rune(strings.ReplaceAll(strings.ReplaceAll(short, ".", ""), " ", ""))
 	if len(letters) < minInitials || slices.ContainsFunc(letters, func(r rune) bool { return !unicode.IsUpper(r) }) {
 		return false
 	}
@@ -177,7 +177,7 @@ func sameWords(a, b string) bool {
 // words are those of a name without the form of a company.
 func words(name string) []string {
 	all := strings.Fields(store.NormalName(name))
-	for len(all) > 1 && slices.Contains(strings.Fields(companyForms), all[len(all)-1]) {
+	for len(all) > 1 && isCompanyForm(all[len(all)-1]) {
 		all = all[:len(all)-1]
 	}
 	return all
@@ -187,14 +187,26 @@ func core(name string) []string { return significant(words(name)) }
 
 func significant(words []string) (out []string) {
 	for _, w := range words {
-		if !slices.Contains(strings.Fields(smallWords), w) {
+		if !isSmallWord(w) {
 			out = append(out, w)
 		}
 	}
 	return out
 }
 
-const (
-	companyForms = "inc incorporated ltd limited llc llp plc corp corporation co company gmbh ag kg sa sas srl spa bv nv oy ab as pty"
-	smallWords   = "of the and for in on at de la le du des von van der di da do del"
-)
+func isCompanyForm(word string) bool {
+	switch word {
+	case "inc", "incorporated", "ltd", "limited", "llc", "llp", "plc", "corp", "corporation", "co", "company",
+		"gmbh", "ag", "kg", "sa", "sas", "srl", "spa", "bv", "nv", "oy", "ab", "as", "pty":
+		return true
+	}
+	return false
+}
+
+func isSmallWord(word string) bool {
+	switch word {
+	case "of", "the", "and", "for", "in", "on", "at", "de", "la", "le", "du", "des", "von", "van", "der", "di", "da", "do", "del":
+		return true
+	}
+	return false
+}
