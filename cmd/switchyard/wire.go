@@ -12,8 +12,11 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/llm/local"
 	"github.com/switchyard-ai/switchyard/internal/llm/openai"
 	"github.com/switchyard-ai/switchyard/internal/store"
+	"github.com/switchyard-ai/switchyard/internal/store/mongostore"
+	"github.com/switchyard-ai/switchyard/internal/store/neo4jstore"
 	"github.com/switchyard-ai/switchyard/internal/store/qdrantstore"
 	"github.com/switchyard-ai/switchyard/internal/store/sqlitestore"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
 // This file is the one that names adapters: what runs on what is decided here and nowhere else.
@@ -45,12 +48,64 @@ func openStores(ctx context.Context, cfg configs.Config, m models, c *closers) (
 	if err := s.openEmbedded(ctx, cfg, c); err != nil {
 		return nil, err
 	}
+	if cfg.Mongo.URI != "" {
+		if err := s.openMongo(ctx, cfg.Mongo, c); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.Qdrant.Addr != "" {
 		if err := s.openQdrant(ctx, cfg.Qdrant, m, c); err != nil {
 			return nil, err
 		}
 	}
+	if cfg.Neo4j.URI != "" {
+		if err := s.openNeo4j(ctx, cfg.Neo4j, c); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
+}
+
+// openNeo4j moves the graph out.
+func (s *stores) openNeo4j(ctx context.Context, cfg configs.Neo4j, c *closers) error {
+	if cfg.Password == "" { // the URI has a user of its own, or the server asks for none
+		cfg.User = ""
+	}
+	n, err := neo4jstore.Open(ctx, neo4jstore.Config{URI: cfg.URI, User: cfg.User, Password: cfg.Password, Database: cfg.Database, Pool: cfg.Pool})
+	if err != nil {
+		return fmt.Errorf("open Neo4j (SWITCHYARD_NEO4J_URI): %w", err)
+	}
+	c.add(n.Close)
+	d := &dependency{name: "neo4j", address: configs.Hide(cfg.URI), optional: true, ping: n.Ping, check: n.Check, migrate: n.Migrate}
+	s.Graph = constrained{n.Graph(), d}
+	s.Servers = append(s.Servers, d)
+	return nil
+}
+
+// constrained lets nothing into a graph whose constraints are not made: without them two pages at once could make one
+// thing two nodes, for good. What waits is tried again.
+type constrained struct {
+	store.Graph
+	server *dependency
+}
+
+func (g constrained) Merge(ctx context.Context, ms []store.Mention) error {
+	if err := g.server.prepared(ctx); err != nil {
+		return memory.Wrap(memory.CodeUnavailable, err, "the graph is not made for this version: switchyard migrate does that")
+	}
+	return g.Graph.Merge(ctx, ms)
+}
+
+// openMongo moves the documents out.
+func (s *stores) openMongo(ctx context.Context, cfg configs.Mongo, c *closers) error {
+	m, err := mongostore.Open(ctx, mongostore.Config{URI: cfg.URI, Database: cfg.Database, Pool: cfg.Pool})
+	if err != nil {
+		return fmt.Errorf("open MongoDB (SWITCHYARD_MONGO_URI): %w", err)
+	}
+	c.add(m.Close)
+	s.documents(m)
+	s.Servers = append(s.Servers, &dependency{name: "mongo", address: configs.Hide(cfg.URI), ping: m.Ping, check: m.Check, migrate: m.Migrate})
+	return nil
 }
 
 // openQdrant moves the vectors out.

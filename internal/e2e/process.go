@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,13 @@ import (
 // Key is the API key of every server started here.
 const Key = "sk_dev"
 
-// Process is a `switchyard dev` of the binary, on a port and a data folder that it keeps over restarts.
+// Process is a `switchyard dev`, or another command of the binary that runs on, on a port and a data folder that it keeps
+// over restarts.
 type Process struct {
 	Binary string
+	Do     string   // dev, serve or worker; a worker has its probes only at its port. "": dev
+	Args   []string // beyond the port and the data folder
+	Key    string   // of its clients; "": that of dev
 	Data   string   // its data folder
 	Env    []string // beyond PATH and HOME
 	Log    io.Writer
@@ -48,7 +53,7 @@ func (p *Process) Start(ctx context.Context) error {
 		p.addr = addr
 	}
 	p.tail = &tail{}
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, "dev", "--listen", p.addr, "--data", p.Data)
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, append(p.command(), p.Args...)...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.Data, "SWITCHYARD_TEMPORAL_UI_LISTEN=none"}, p.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output(), p.output()
 	if err := p.cmd.Start(); err != nil {
@@ -57,6 +62,15 @@ func (p *Process) Start(ctx context.Context) error {
 	p.done = make(chan struct{})
 	go func() { defer close(p.done); _ = p.cmd.Wait() }()
 	return p.ready(ctx)
+}
+
+func (p *Process) command() []string {
+	what := cmp.Or(p.Do, "dev")
+	if what == "worker" {
+		p.Env = append(p.Env, "SWITCHYARD_METRICS_LISTEN="+p.addr)
+		return []string{what, "--data", p.Data}
+	}
+	return []string{what, "--listen", p.addr, "--data", p.Data}
 }
 
 func (p *Process) output() io.Writer {
@@ -91,7 +105,7 @@ func (p *Process) URL() string { return "http://" + p.addr }
 
 // Client is a client of it.
 func (p *Process) Client() *client.Client {
-	c, err := client.New(p.URL(), Key, client.Config{})
+	c, err := client.New(p.URL(), cmp.Or(p.Key, Key), client.Config{})
 	if err != nil {
 		panic(err) // the URL is ours
 	}

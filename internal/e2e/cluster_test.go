@@ -1,0 +1,155 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/id"
+	"github.com/switchyard-ai/switchyard/internal/testservers"
+	"github.com/switchyard-ai/switchyard/pkg/client"
+)
+
+// cluster is a production set-up: MongoDB, Qdrant, Neo4j, Redis and Temporal, each in a process of its own and behind a
+// proxy that can take it away; two API processes and two workers, one for what asks language models and one for the rest,
+// which share nothing else, not even a folder.
+type cluster struct {
+	t       *testing.T
+	ctx     context.Context
+	env     []string
+	config  string
+	proxies map[string]*testservers.Proxy
+	a, b    *Process // serve
+	workers map[string]*Process
+}
+
+const clusterKey = "sk_cluster_admin"
+
+// newCluster starts the servers that it needs, makes what they need, and starts the processes. more is added to their
+// configuration.
+func newCluster(t *testing.T, more string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, ctx: limited(t, 9*time.Minute), proxies: map[string]*testservers.Proxy{}, workers: map[string]*Process{}}
+	name := strings.ToLower(id.New("e2e_"))
+	c.config = filepath.Join(t.TempDir(), "switchyard.yaml")
+	yaml := fmt.Sprintf("mongo: {database: %[1]q}\nqdrant: {prefix: %[1]q}\nwebhooks: {task_queue: %[1]q}\nbatch:\n  task_queue: \"%[1]s-store\"\n"+
+		"  llm_task_queue: \"%[1]s-llm\"\n  round_backoff: 500ms\n  max_round_backoff: 2s\n  search_attributes: true\n%[2]s", name, more)
+	must(t, os.WriteFile(c.config, []byte(yaml), 0o600))
+	c.env = []string{
+		"SWITCHYARD_DEV_KEY=" + clusterKey, "SWITCHYARD_WEBHOOK_ALLOW=127.0.0.0/8",
+		"SWITCHYARD_WEBHOOK_KEY=" + base64.StdEncoding.EncodeToString([]byte(name + strings.Repeat("=", 32))[:32]),
+	}
+	c.server("SWITCHYARD_MONGO_URI", testservers.Mongo(t))
+	c.server("SWITCHYARD_QDRANT_ADDR", testservers.Qdrant(t))
+	c.server("SWITCHYARD_NEO4J_URI", ownNeo4j(t))
+	c.server("SWITCHYARD_REDIS_URL", testservers.Redis(t))
+	c.server("SWITCHYARD_TEMPORAL_ADDRESS", testservers.Temporal(t))
+	c.migrate()
+	c.a, c.b = c.process("serve"), c.process("serve")
+	c.workers["store"], c.workers["llm"] = c.process("worker", "SWITCHYARD_WORK=store"), c.process("worker", "SWITCHYARD_WORK=llm")
+	for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
+		again(t, p)
+	}
+	return c
+}
+
+// ownNeo4j is one for this test alone: the community edition has one database, and the workspace of the clusters is the
+// same. One that is given is cleaned up at the end.
+func ownNeo4j(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("SWITCHYARD_TEST_NEO4J_URI") != "" {
+		return testservers.Neo4j(t)
+	}
+	p, err := testservers.StartNeo4j("", 0)
+	if err != nil {
+		testservers.Missing(t, "Neo4j", err)
+	}
+	t.Cleanup(func() { _ = p.Stop() })
+	return testservers.Neo4jURI(p)
+}
+
+// server puts a proxy before a server and its address into the environment of the processes.
+func (c *cluster) server(setting, address string) {
+	c.t.Helper()
+	scheme, hostPort := "", address
+	if i := strings.Index(address, "://"); i >= 0 {
+		scheme, hostPort = address[:i+3], address[i+3:]
+	}
+	user := ""
+	if i := strings.LastIndex(hostPort, "@"); i >= 0 {
+		user, hostPort = hostPort[:i+1], hostPort[i+1:]
+	}
+	hostPort, path, _ := strings.Cut(hostPort, "/")
+	if path != "" {
+		path = "/" + path
+	}
+	p, err := testservers.NewProxy(hostPort)
+	must(c.t, err)
+	c.t.Cleanup(func() { _ = p.Close() })
+	c.proxies[setting] = p
+	c.env = append(c.env, setting+"="+scheme+user+p.Addr()+path)
+}
+
+func (c *cluster) process(what string, env ...string) *Process {
+	p := &Process{Binary: binary, Do: what, Data: c.t.TempDir(), Key: clusterKey, Env: append(append([]string(nil), c.env...), env...), Args: []string{"--config", c.config}}
+	c.t.Cleanup(func() {
+		_ = p.Kill()
+		if c.t.Failed() {
+			c.t.Logf("the log of a %s ends:\n%s", what, p.LogTail())
+		}
+	})
+	return p
+}
+
+// run runs a command of the binary to its end with the settings of the cluster.
+func (c *cluster) run(args ...string) (string, error) {
+	cmd := commandOf(c.ctx, append(args, "--config", c.config)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir()}, c.env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// migrate makes what the servers need, and again, which changes nothing.
+func (c *cluster) migrate() {
+	c.t.Helper()
+	for range 2 {
+		out, err := c.run("migrate")
+		if err != nil {
+			c.t.Fatalf("migrate: %v\n%s", err, out)
+		}
+		c.t.Logf("migrate:\n%s", out)
+	}
+}
+
+// ready is what /readyz of a process says: its status, and how each dependency is.
+func ready(t *testing.T, p *Process) (status string, checks map[string]string) {
+	t.Helper()
+	res, err := http.Get(p.URL() + "/readyz") //nolint:noctx // local, answers within its own patience
+	must(t, err)
+	defer res.Body.Close()
+	var r struct {
+		Status any               `json:"status"`
+		Checks map[string]string `json:"checks"`
+	}
+	must(t, json.NewDecoder(res.Body).Decode(&r))
+	return fmt.Sprint(r.Status), r.Checks
+}
+
+// erase deletes all memories, and sees that nothing of them is left.
+func (c *cluster) erase() {
+	c.t.Helper()
+	for m, err := range c.a.Client().ListMemories(c.ctx, client.MemoryQuery{}) {
+		must(c.t, err)
+		_, err = c.a.Client().DeleteMemory(c.ctx, m.ID)
+		must(c.t, err)
+	}
+}

@@ -1,0 +1,183 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/pkg/client"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+func commandOf(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, binary, args...)
+}
+
+// TestSplitProcesses is the story of a company that runs several of each: what comes in at one process is read, watched,
+// searched and deleted through another.
+func TestSplitProcesses(t *testing.T) {
+	c := newCluster(t, "")
+	ctx, a, b := c.ctx, c.a.Client(), c.b.Client()
+
+	t.Run("ReadyWithEveryServer", func(t *testing.T) {
+		for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
+			status, checks := ready(t, p)
+			for _, name := range []string{"mongo", "qdrant", "neo4j", "temporal"} {
+				if checks[name] != "ok" {
+					t.Errorf("%s: %s is %q", p.Do, name, checks[name])
+				}
+			}
+			if status != "ready" {
+				t.Errorf("%s: %s", p.Do, status)
+			}
+		}
+	})
+
+	t.Run("ReadSearchedAndDeletedThroughAnother", func(t *testing.T) {
+		m := add(ctx, t, a, memory.Input{Content: "Dorothy lived in Kansas with Aunt Em and her dog Toto."})
+		got := finished(ctx, t, b, m.ID)
+		if got.Status != memory.StatusCompleted || got.Track != memory.TrackRealtime {
+			t.Errorf("it ended %s on %s (%s)", got.Status, got.Track, got.Reason)
+		}
+		res, err := b.Search(ctx, client.SearchQuery{Query: "Where did the girl live?", Limit: 3})
+		must(t, err)
+		if len(res.Items) == 0 || res.Items[0].Memory.ID != m.ID {
+			t.Errorf("found %v", res.Items)
+		}
+		around, err := Neighbours(ctx, b, "Dorothy")
+		must(t, err)
+		if !around["Toto"] {
+			t.Errorf("Toto is not among the neighbours of Dorothy: %v", around)
+		}
+		_, err = b.DeleteMemory(ctx, m.ID)
+		must(t, err)
+		if _, err := a.GetMemory(ctx, m.ID); memory.CodeOf(err) != memory.CodeNotFound && !notFound(err) {
+			t.Errorf("read where it came in after it was deleted through the other: %v", err)
+		}
+		poll(ctx, t, "the end of the deletion", func() (bool, error) {
+			res, err := a.Search(ctx, client.SearchQuery{Query: "Where did the girl live?", Limit: 3})
+			if err != nil {
+				return false, err
+			}
+			around, err := Neighbours(ctx, a, "Dorothy")
+			return len(res.Items) == 0 && len(around) == 0, err
+		})
+	})
+
+	t.Run("WatchedThroughAnother", func(t *testing.T) {
+		for _, track := range []memory.Track{memory.TrackRealtime, memory.TrackDurable} {
+			m := add(ctx, t, a, memory.Input{Content: fmt.Sprintf("The Scarecrow wanted brains, on the track %s.", track), Track: track})
+			last := watch(ctx, t, c.b, m.ID)
+			if !strings.Contains(last, `"status":"completed"`) {
+				t.Errorf("%s: the last event is %s", track, last)
+			}
+			if got := finished(ctx, t, a, m.ID); got.Track != track {
+				t.Errorf("ran on %s, want %s", got.Track, track)
+			}
+		}
+	})
+
+	t.Run("ABatchThatWorkersDoAndTheOtherWatches", func(t *testing.T) {
+		r := NewReceiver()
+		defer r.Close()
+		texts := make([]string, 150)
+		for i := range texts {
+			texts[i] = fmt.Sprintf("The Tin Woodman oiled joint number %d in the forest of Oz.", i)
+		}
+		batch, err := a.UploadBatch(ctx, bytes.NewReader(Lines("split", texts)), client.BatchOptions{Name: "split", WebhookURL: r.URL})
+		must(t, err)
+		batch, err = b.WaitForBatch(ctx, batch.ID, nil)
+		must(t, err)
+		if batch.Counts.Completed != len(texts) {
+			t.Errorf("ended %s with %+v", batch.Status, batch.Counts)
+		}
+		hook, err := final(ctx, r, batch.ID)
+		must(t, err)
+		secret, err := b.WebhookSecret(ctx)
+		must(t, err)
+		must(t, hook.Verify(secret))
+	})
+
+	t.Run("OneKeyOneWorkspaceOneExternalID", func(t *testing.T) {
+		k, err := a.CreateKey(ctx, "other", []client.Scope{client.ScopeRead})
+		must(t, err)
+		other, err := client.New(c.b.URL(), k.Key, client.Config{})
+		must(t, err)
+		_, err = other.Workspace(ctx)
+		must(t, err)
+		must(t, b.RevokeKey(ctx, k.ID))
+		poll(ctx, t, "the end of the key", func() (bool, error) { _, err := other.Workspace(ctx); return err != nil, nil })
+
+		in := memory.Input{Content: "Glinda knew the way home all along.", ExternalID: "glinda"}
+		ids := make([]string, 16)
+		var wg sync.WaitGroup
+		for i := range ids {
+			wg.Go(func() {
+				m, err := []*client.Client{a, b}[i%2].AddMemory(ctx, in)
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = m.ID
+			})
+		}
+		wg.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Errorf("one external id became memories %s and %s", ids[0], id)
+			}
+		}
+	})
+
+	t.Run("AProcessThatDiesIsTakenOverByAWorker", func(t *testing.T) {
+		must(t, c.b.Kill())
+		m := add(ctx, t, a, memory.Input{Content: "The Lion found his courage.", Track: memory.TrackDurable})
+		if got := finished(ctx, t, a, m.ID); got.Status != memory.StatusCompleted {
+			t.Errorf("it ended %s", got.Status)
+		}
+		again(t, c.b)
+	})
+	c.erase()
+}
+
+func notFound(err error) bool {
+	var e *client.Error
+	return errors.As(err, &e) && e.Code == memory.CodeNotFound
+}
+
+func add(ctx context.Context, t *testing.T, c *client.Client, in memory.Input) memory.Memory {
+	t.Helper()
+	m, err := c.AddMemory(ctx, in)
+	must(t, err)
+	return m
+}
+
+// watch follows the events of a memory to their end and returns the last one's data.
+func watch(ctx context.Context, t *testing.T, p *Process, id string) (last string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+"/v1/memories/"+id+"/events", nil)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+clusterKey)
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			last = data
+		}
+	}
+	must(t, lines.Err())
+	return last
+}
