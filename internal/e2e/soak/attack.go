@@ -15,7 +15,11 @@ func attack(ctx context.Context, o *options, topology string, kills int, out io.
 	if processes == 0 {
 		return nil, fmt.Errorf("there is no such topology: split or dev")
 	}
-	p := newPlan(o.seed, kills, processes, o.gap, topology == "split")
+	gap := o.gap
+	if processes == 1 {
+		gap *= aloneGap
+	}
+	p := newPlan(o.seed, kills, processes, gap, topology == "split")
 	if o.rolling > 0 {
 		p = rolling(o.rolling, processes, o.gap)
 	}
@@ -40,6 +44,10 @@ func attack(ctx context.Context, o *options, topology string, kills int, out io.
 	}
 	return v, err
 }
+
+// aloneGap is by how much the pauses are longer where each kill ends everything: a start, and what was lost until it is
+// taken up again, take some time, and without it nothing would go on at all.
+const aloneGap = 4
 
 // siege is one attack.
 type siege struct {
@@ -89,11 +97,11 @@ func (s *siege) run(ctx context.Context) (*verdict, error) {
 
 func (s *siege) rounds(ctx context.Context) error {
 	for i, r := range s.plan.rounds {
+		sleep(ctx, r.gap)
 		for _, b := range r.before {
 			s.sayf("%s %s for %v", b.what, s.cluster.processes[b.target].name, b.lasts.Round(time.Millisecond))
 			s.cluster.strike(ctx, b)
 		}
-		sleep(ctx, r.gap)
 		victim := s.cluster.processes[r.victim]
 		n, err := s.ripe(ctx, victim)
 		if err != nil {

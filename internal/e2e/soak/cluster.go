@@ -175,8 +175,11 @@ func (c *cluster) hit(ctx context.Context, b blow) (err error) {
 	process, after := "", time.Duration(0)
 	switch b.what {
 	case freeze:
-		var ok bool
-		if _, _, ok = p.halt(b.lasts); !ok {
+		for !p.alive() && time.Since(from) < 15*time.Second {
+			sleep(ctx, 50*time.Millisecond)
+		}
+		from = time.Now()
+		if !p.halt(b.lasts) {
 			return nil
 		}
 		process = p.name

@@ -87,9 +87,9 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 	fmt.Fprintf(out, "soak: seed %d, %d kills, at least %d memories in flight at each; everything in %s\n", o.seed, o.kills, o.inFlight, o.dir)
 	names := strings.Split(o.topologies, ",")
 	var errs []error
+	shares := split(o.kills, names)
 	for i, name := range names {
-		share := o.kills*(i+1)/len(names) - o.kills*i/len(names)
-		v, err := attack(ctx, &o, name, share, out)
+		v, err := attack(ctx, &o, name, shares[i], out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -99,6 +99,24 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 		errs = append(errs, v.err(&o))
 	}
 	return errors.Join(errs...)
+}
+
+// split shares the kills out: a single process gets one for three that several get.
+func split(kills int, names []string) []int {
+	weights, sum := make([]int, len(names)), 0
+	for i, name := range names {
+		weights[i] = 3
+		if name == "dev" {
+			weights[i] = 1
+		}
+		sum += weights[i]
+	}
+	shares, before := make([]int, len(names)), 0
+	for i, w := range weights {
+		shares[i] = kills*(before+w)/sum - kills*before/sum
+		before += w
+	}
+	return shares
 }
 
 func (v *verdict) print(out io.Writer, asJSON bool) error {

@@ -100,24 +100,23 @@ func (p *process) kill() {
 	<-done
 }
 
-// halt stops the process for d. One that is frozen is left so: the killer waits for it.
-func (p *process) halt(d time.Duration) (from, to time.Time, ok bool) {
+// halt stops the process for d; false where it is not up, or stopped already.
+func (p *process) halt(d time.Duration) bool {
 	p.mu.Lock()
 	if !p.up || p.frozen {
 		p.mu.Unlock()
-		return from, to, false
+		return false
 	}
 	p.frozen = true
 	cmd := p.cmd
 	p.mu.Unlock()
-	from = time.Now()
 	_ = cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(d)
 	_ = cmd.Process.Signal(syscall.SIGCONT)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen = false
-	return from, time.Now(), true
+	return true
 }
 
 // stop asks the process to end and says how it did.

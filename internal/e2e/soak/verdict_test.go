@@ -167,3 +167,18 @@ func TestALedgerIsOnDiskBeforeTheClientGoesOn(t *testing.T) {
 		t.Error("a ledger was begun over another one")
 	}
 }
+
+func TestKillsAreSharedOut(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		kills int
+		names []string
+		want  []int
+	}{
+		{200, []string{"split", "dev"}, []int{150, 50}}, {7, []string{"split", "dev"}, []int{5, 2}}, {9, []string{"dev"}, []int{9}},
+	} {
+		if got := split(row.kills, row.names); !reflect.DeepEqual(got, row.want) {
+			t.Errorf("%d kills of %v are shared out as %v, want %v", row.kills, row.names, got, row.want)
+		}
+	}
+}

@@ -38,6 +38,8 @@ func Documents(t *testing.T, open func(tb testing.TB) Ports) {
 		"BatchRuns":   batchRunTests,
 		"Reopen":      reopenTests,
 		"Concurrency": concurrencyTests,
+		"MemoryModel": memoryModelTests,
+		"BatchModel":  batchModelTests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
