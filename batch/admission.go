@@ -57,6 +57,13 @@ func (a *Activities) admit(ctx context.Context, page PageRef) error {
 			items = append(items, e.Item)
 		}
 	}
+	again, err := a.requeued(ctx, page, p)
+	if err != nil {
+		return err
+	}
+	for _, r := range again {
+		intakes, items = append(intakes, r.intake), append(items, r.item)
+	}
 	if len(items) == 0 {
 		return nil
 	}
@@ -70,18 +77,59 @@ func (a *Activities) admit(ctx context.Context, page PageRef) error {
 	return a.parts.BatchRuns.SetItems(ctx, page.BatchID, page.Page, items)
 }
 
+// retried is an item that a retry of the batch queued again, and the intake that resumes its memory.
+type retried struct {
+	item   memory.Item
+	intake store.Intake
+}
+
+// requeued finds the items that were queued again and whose memories have ended without success: these are resumed, from
+// their first unfinished step. A memory that is completed, in other hands or gone by now is left alone; its item follows it.
+func (a *Activities) requeued(ctx context.Context, page PageRef, p store.Page) ([]retried, error) {
+	byID := map[string]memory.Item{}
+	var ids []string
+	for _, e := range p.Entries {
+		if e.Item.MemoryID != "" && e.Item.Status == memory.StatusQueued {
+			byID[e.Item.MemoryID] = e.Item
+			ids = append(ids, e.Item.MemoryID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := a.parts.Memories.Get(ctx, page.Workspace, ids...)
+	var out []retried
+	for _, m := range found {
+		item := byID[m.ID]
+		if m.Version != item.Version || !m.Status.Final() || m.Status == memory.StatusCompleted {
+			continue
+		}
+		m.Track, m.Reason, m.BatchID = memory.TrackDurable, "batch", page.BatchID
+		out = append(out, retried{item, store.Intake{Memory: m, IfVersion: m.Version, Lease: store.Lease{Owner: page.Owner, Until: store.Forever}}})
+	}
+	return out, err
+}
+
 // admitted is the item in the light of what became of its intake.
 func admitted(item memory.Item, put store.Put) memory.Item {
 	item.MemoryID, item.Version, item.Status = put.Memory.ID, put.Memory.Version, memory.StatusProcessing
 	switch put.Kind {
 	case store.Stale:
+		if put.Memory.ID == "" {
+			return deleted(item)
+		}
 		item.Status = memory.StatusCancelled
 		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: fmt.Sprintf("version %d of the memory says something newer than the batch", put.Memory.Version)}
 	case store.Erased:
-		item.Status = memory.StatusCancelled
-		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: "the memory was deleted before it was finished"}
+		return deleted(item)
 	case store.Created, store.Updated, store.Resumed, store.Unchanged:
 	}
+	return item
+}
+
+func deleted(item memory.Item) memory.Item {
+	item.Status = memory.StatusCancelled
+	item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: "the memory was deleted before it was finished"}
 	return item
 }
 
@@ -137,8 +185,7 @@ func (a *Activities) follow(ctx context.Context, page PageRef) (int, error) {
 func outcome(item memory.Item, m memory.Memory, batchID string) memory.Item {
 	switch {
 	case m.ID == "":
-		item.Status = memory.StatusCancelled
-		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: "the memory was deleted before it was finished"}
+		return deleted(item)
 	case m.Version > item.Version:
 		item.Status = memory.StatusCancelled
 		item.Error = &memory.Fault{Code: memory.CodeSuperseded, Detail: fmt.Sprintf("version %d of the memory took its place before it was finished", m.Version)}

@@ -124,3 +124,43 @@ func TestAdmissionIsRepeated(t *testing.T) {
 		}
 	})
 }
+
+// TestRetriedItemsAreResumed retries a batch one of whose memories ended without success: it is run again from its first
+// unfinished step, in the hands of the batch.
+func TestRetriedItemsAreResumed(t *testing.T) {
+	t.Parallel()
+	g, m := newGap(t, "")
+	g.again()
+	d, err := g.Runs().Claim(t.Context(), store.Claim{Refs: []memory.Ref{m.Ref()}, Owner: g.page.Owner, Track: memory.TrackDurable, Until: store.Forever})
+	g.must(err)
+	_, err = g.Runs().Checkpoint(t.Context(), []store.Checkpoint{{
+		Ref: m.Ref(), Fence: d[0].Fence, Receipt: memory.Receipt{Name: memory.StepRelated, Status: memory.StepCompleted}, Output: &memory.Output{},
+	}})
+	g.must(err)
+	_, err = g.Runs().Finish(t.Context(), []store.Finish{{
+		Ref: m.Ref(), Fence: d[0].Fence, Status: memory.StatusFailed, Error: &memory.Fault{Code: memory.CodeQuota},
+		Receipts: []memory.Receipt{{Name: memory.StepUseCases, Status: memory.StepFailed}},
+	}})
+	g.must(err)
+	_, err = g.activities.follow(t.Context(), g.page)
+	g.must(err)
+	_, err = g.BatchRuns().Finish(t.Context(), g.page.BatchID, memory.BatchFailed, nil)
+	g.must(err)
+	_, n, err := g.BatchRuns().Reopen(t.Context(), "w", g.page.BatchID)
+	if err != nil || n != 1 {
+		t.Fatalf("%d items were queued again, %v", n, err)
+	}
+
+	g.page.Owner = "the next run"
+	item, all := g.again()
+	if item.Status != memory.StatusProcessing || item.MemoryID != m.ID || item.Version != 1 {
+		t.Errorf("the item is %+v", item)
+	}
+	if all[0].Status != memory.StatusQueued || len(all[0].Steps) != 1 || all[0].BatchID != g.page.BatchID {
+		t.Errorf("the memory is %+v", all[0])
+	}
+	d, err = g.Runs().Claim(t.Context(), store.Claim{Refs: []memory.Ref{m.Ref()}, Owner: g.page.Owner, Track: memory.TrackDurable, Until: store.Forever})
+	if err != nil || len(d) != 1 {
+		t.Errorf("claimed %v, %v", d, err)
+	}
+}
