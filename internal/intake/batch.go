@@ -61,6 +61,9 @@ func (in *Intake) Batch(ctx context.Context, u Upload) (Received, error) {
 	if u.Spec.DryRun {
 		return Received{Report: p.report.finish(in.cfg.Estimate)}, nil
 	}
+	if p.sealed != nil {
+		return in.repeated(p)
+	}
 	b := p.batch
 	b.Name, b.Priority, b.WebhookURL, b.Pages = u.Spec.Name, u.Spec.Priority, u.Spec.WebhookURL, p.pages
 	sealed, err := in.seal(ctx, b)
@@ -75,7 +78,7 @@ func (in *Intake) receive(ctx context.Context, u *Upload) (*pager, error) {
 		return nil, err
 	}
 	if !u.Spec.DryRun {
-		if err := in.parts.Batches.Create(ctx, p.batch); err != nil {
+		if err := p.begin(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -95,6 +98,29 @@ func (in *Intake) receive(ctx context.Context, u *Upload) (*pager, error) {
 		return nil, at("memories", "there must be at least one")
 	}
 	return p, p.flush(ctx)
+}
+
+// begin begins the upload. That a batch of the id is sealed means that an earlier try of the same request got to the end of
+// the upload, and died before it was answered: then this one is read and compared, and nothing is stored.
+func (p *pager) begin(ctx context.Context) error {
+	refused := p.in.parts.Batches.Create(ctx, p.batch)
+	if memory.CodeOf(refused) != memory.CodeConflict {
+		return refused
+	}
+	b, err := p.in.parts.Batches.Get(ctx, p.batch.Workspace, p.batch.ID)
+	if err != nil {
+		return refused
+	}
+	p.sealed = &b
+	return nil
+}
+
+// repeated answers an upload whose batch an earlier try has sealed.
+func (in *Intake) repeated(p *pager) (Received, error) {
+	if p.items != p.sealed.Counts.Total {
+		return Received{}, memory.Errorf(memory.CodeKeyReused, "an upload of %d memories was sent under this key before; this one has %d", p.sealed.Counts.Total, p.items)
+	}
+	return Received{Batch: *p.sealed}, nil
 }
 
 func (in *Intake) newBatch(u *Upload) memory.Batch {
@@ -155,6 +181,7 @@ type pager struct {
 	entries []store.Entry
 	items   int              // so far
 	pages   int              // stored so far
+	sealed  *memory.Batch    // what an earlier try has made; nil: nothing
 	bytes   int              // of the entries that wait for their page, as they came
 	urls    map[string]error // what the guard says, by URL
 	report  tally
@@ -228,7 +255,7 @@ func (p *pager) checkURL(ctx context.Context, url string) error {
 func (p *pager) flush(ctx context.Context) error {
 	entries := p.entries
 	p.entries, p.bytes = nil, 0 // the store may keep what it is given
-	if len(entries) == 0 || p.spec.DryRun {
+	if len(entries) == 0 || p.spec.DryRun || p.sealed != nil {
 		return nil
 	}
 	err := p.in.parts.Batches.AddPage(ctx, store.Page{

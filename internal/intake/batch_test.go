@@ -352,6 +352,29 @@ func TestADryRunStoresNothing(t *testing.T) {
 	}
 }
 
+// TestARepeatedUpload sends an upload again whose first try was stored and not answered: the process died in between.
+func TestARepeatedUpload(t *testing.T) {
+	t.Parallel()
+	send := func(r rig, workspace, body string) (intake.Received, error) {
+		return r.Batch(t.Context(), intake.Upload{Workspace: workspace, ResourceID: "bat_1", Format: intake.NDJSON, Body: strings.NewReader(body)})
+	}
+	const body = "{\"content\":\"a\"}\n{}\n"
+	r := newRig(intake.Config{})
+	if _, err := send(r, "w", body); err != nil {
+		t.Fatal(err)
+	}
+	got, err := send(r, "w", body)
+	if err != nil || got.Batch.ID != "bat_1" || len(r.batches.sealed) != 1 || len(r.batches.created) != 1 {
+		t.Errorf("got %+v, %v; %d were sealed", got.Batch, err, len(r.batches.sealed))
+	}
+	if _, err := send(r, "w", body+body); memory.CodeOf(err) != memory.CodeKeyReused {
+		t.Errorf("another upload under the same id: %v", err)
+	}
+	if _, err := send(r, "other", body); memory.CodeOf(err) != memory.CodeConflict {
+		t.Errorf("in another workspace: %v", err)
+	}
+}
+
 func TestRetryBatch(t *testing.T) {
 	t.Parallel()
 	b := &batches{}

@@ -24,8 +24,25 @@ type batches struct {
 func (b *batches) Create(_ context.Context, batch memory.Batch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, s := range b.sealed {
+		if s.ID == batch.ID {
+			return memory.Errorf(memory.CodeConflict, "there is a batch of this id already")
+		}
+	}
 	b.created, b.pages = append(b.created, batch), nil
 	return nil
+}
+
+func (b *batches) Get(_ context.Context, workspace, id string) (memory.Batch, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.sealed {
+		if s.ID == id && s.Workspace == workspace {
+			s.Counts.Total = len(b.entries())
+			return s, nil
+		}
+	}
+	return memory.Batch{}, memory.Errorf(memory.CodeNotFound, "there is no such batch")
 }
 
 func (b *batches) AddPage(_ context.Context, p store.Page) error {
