@@ -67,6 +67,14 @@ test-race: ## Run the tests with the race detector; needs a C compiler
 test-integration: build ## Run the end-to-end tests against bin/switchyard
 	SWITCHYARD_BIN=$(CURDIR)/$(BIN) go test -tags "lean e2e" -count=1 -v ./internal/e2e/...
 
+.PHONY: faults
+faults: ## Put error, panic, kill -9 and a stall on both sides of every boundary, and plant every bug (PART="kill before" for a part)
+	SWITCHYARD_FAULTS_PART="$(or $(PART),all)" go test -tags "lean failpoints" -count=1 -v -timeout 90m -parallel 4 ./internal/faults
+
+.PHONY: test-faults
+test-faults: ## Fail where a boundary has no case, kill the program on both sides of each, and plant every bug
+	SWITCHYARD_FAULTS_PART=kill go test -tags "lean failpoints" -count=1 -timeout 30m -parallel 4 ./internal/faults
+
 .PHONY: demo
 demo: build ## Send a whole book in, verify the webhook, search it (ARGS="-file memories.ndjson" for another text)
 	@go run ./internal/e2e/demo -binary $(BIN) $(ARGS)
@@ -102,10 +110,11 @@ lint: vet $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Run vet, golangci-lint (.golangci
 vet:
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); [ -z "$$unformatted" ] || { echo "not formatted; run make fmt:" $$unformatted; exit 1; }
 	go vet -tags "lean e2e" ./...
+	go vet -tags "lean failpoints" ./internal/faults/... ./internal/store/sqlitestore ./cmd/switchyard
 	go vet $(HEAVY)
 
 .PHONY: check
-check: lint test-race test-heavy test-integration ## Run what CI runs: lint and all tests
+check: lint test-race test-heavy test-integration test-faults ## Run what CI runs: lint and all tests
 
 .PHONY: tools
 tools: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Build the pinned tools into bin/tools

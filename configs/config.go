@@ -15,6 +15,7 @@ import (
 
 	"github.com/switchyard-ai/switchyard/batch"
 	"github.com/switchyard-ai/switchyard/internal/api"
+	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/routing"
 	"github.com/switchyard-ai/switchyard/realtime"
@@ -54,6 +55,7 @@ type Config struct {
 	Routing  routing.Policy    `yaml:"routing"`
 	API      api.Config        `yaml:"api"`
 	Webhooks webhooks.Settings `yaml:"webhooks"`
+	Intake   intake.Config     `yaml:"intake"`
 }
 
 // LLM says which server and model to ask.

@@ -72,6 +72,10 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
 		return nil, err
 	}
+	if err := faultyStores(s.stores); err != nil {
+		return nil, err
+	}
+	s.models = faultyModels(s.models)
 	if err := s.checkModelNow(ctx); err != nil {
 		return nil, err
 	}
@@ -172,7 +176,7 @@ func (s *server) openWebhooks() error {
 		return err
 	}
 	s.guard, s.events = webhooks.NewGuard(guard), webhooks.NewEvents(s.stores.Endpoints, set.Events)
-	set.Delivery.Metrics, set.Delivery.Log = webhooks.NewMetrics(), s.log
+	set.Delivery.Metrics, set.Delivery.Log, set.Delivery.Transport = webhooks.NewMetrics(), s.log, faultyTransport(s.guard)
 	s.registry.MustRegister(set.Delivery.Metrics)
 	s.courier = webhooks.NewCourier(s.webhookStores(), s.guard, s.sealer, set.Delivery)
 	s.relay = webhooks.NewRelay(s.courier, webhooks.NewTemporal(s.temporal, set.TaskQueue), set.Relay)
@@ -219,15 +223,16 @@ func (s *server) apiStages(l net.Listener) ([][]part, error) {
 		Pipeline: pipeline.New(s.paced(breakers.Guard(s.pipelineParts())), s.cfg.Pipeline), Breakers: breakers,
 		Runs: s.stores.Runs, Leases: s.stores.Leases, Durable: s.starter, Log: s.log,
 	}, s.cfg.Realtime)
+	s.cfg.Intake.Policy = s.cfg.Routing
 	in := intake.New(intake.Parts{
 		Memories: s.stores.Memories, Runs: s.stores.Runs, Batches: s.stores.Batches, BatchRuns: s.stores.BatchRuns,
 		Vectors: s.stores.Vectors, Graph: s.stores.Graph, Erasures: s.stores.Erasures,
 		Realtime: executor, Durable: s.starter, Guard: s.guard, Log: s.log,
-	}, intake.Config{Policy: s.cfg.Routing})
+	}, s.cfg.Intake)
 	a := s.api(in, breakers)
 	s.registry.MustRegister(loadMetrics(executor, breakers))
 	stages := [][]part{
-		{{"api", serveHTTP(l, a)}, {"api housekeeping", s.stocked.behind(a.Run)}},
+		{{"api", serveHTTP(l, faultyAnswers(a))}, {"api housekeeping", s.stocked.behind(a.Run)}},
 		{{"realtime", s.stocked.behind(executor.Run)}, {"intake", s.stocked.behind(in.Run)}},
 		s.gates(),
 	}

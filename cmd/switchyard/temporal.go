@@ -62,6 +62,7 @@ func dialTemporal(t configs.Temporal, identity string, log *slog.Logger) (client
 		return nil, fmt.Errorf("temporal.tls: %w", err)
 	}
 	opts := client.Options{HostPort: t.Address, Namespace: t.Namespace, Identity: identity, Logger: temporallog.NewStructuredLogger(quiet(log))}
+	opts.ConnectionOptions.DialOptions = faultyDials()
 	opts.ConnectionOptions.TLS = tls // with an API key the client speaks TLS even where nothing is set here
 	if t.APIKey != "" {
 		opts.Credentials = client.NewAPIKeyStaticCredentials(t.APIKey)

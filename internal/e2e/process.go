@@ -112,6 +112,12 @@ func (p *Process) Client() *client.Client {
 	return c
 }
 
+// Done is closed when the process that was started last is over.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Signal sends a signal to it.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
 // Kill ends the process as kill -9 does.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL, time.Minute) }
 

@@ -54,7 +54,7 @@ type Parts struct {
 // Config tunes the intake. Its zero value works.
 type Config struct {
 	// Policy is the router's. Default: see [routing.Policy].
-	Policy routing.Policy `yaml:"policy"`
+	Policy routing.Policy `yaml:"-"` // routing is a setting of its own
 	// Starters is how many starts of durable runs are under way at once. Default 16.
 	Starters int `yaml:"starters"`
 	// StartTimeout is how long one start may take. Default 10s.
