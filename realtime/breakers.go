@@ -18,9 +18,10 @@ import (
 
 // BreakerConfig says when a dependency is taken to be failing.
 type BreakerConfig struct {
-	// Failures out of the latest Calls open the breaker. Default 5 out of 10.
+	// Failures is how many of the latest calls have to fail for the breaker to open. Default 5.
 	Failures uint `yaml:"failures"`
-	Calls    uint `yaml:"calls"`
+	// Calls is how many of the latest calls are looked at. Default 10.
+	Calls uint `yaml:"calls"`
 	// Delay is how long an open breaker lets nothing through; then one call tries. Default 5s.
 	Delay time.Duration `yaml:"delay"`
 }

@@ -30,6 +30,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newBatchCommand(t),
 		newWebhookCommand(t),
 		newKeysCommand(t),
+		newInitCommand(t),
 		newDoctorCommand(t),
 		newVersionCommand(t),
 	)

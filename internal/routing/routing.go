@@ -15,7 +15,7 @@ type Policy struct {
 	MaxQueued int `json:"max_queued" yaml:"max_queued"`
 	// MaxWait is the longest expected wait in the realtime queue before others go to the durable track. Default 10s.
 	MaxWait time.Duration `json:"max_wait" yaml:"max_wait"`
-	// MaxRealtimeBytes is the largest content that "auto" runs in realtime. Default 100,000 (all).
+	// MaxRealtimeBytes is the largest content that "auto" runs in realtime. Default 100,000: all.
 	MaxRealtimeBytes int `json:"max_realtime_bytes" yaml:"max_realtime_bytes"`
 }
 
