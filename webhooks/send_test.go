@@ -43,7 +43,7 @@ func to(tb testing.TB, timeout time.Duration, gc GuardConfig) *sender {
 }
 
 func testMessage(url string) message {
-	return message{url: url, id: "evt_1", kind: "memory.completed", body: []byte(`{"a":1}`), keys: []webhook.Key{webhook.GenerateSecret()}}
+	return message{url: url, id: "evt_1", kind: "memory.completed", body: []byte(" {\"a\": 1, \"b\": \"<é>\"}\n"), keys: []webhook.Key{webhook.GenerateSecret()}}
 }
 
 func send(tb testing.TB, s *sender, m message) answer {
