@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -84,6 +85,47 @@ var concurrencyTests = map[string]func(k kit){
 		k.same("kinds", kinds, map[store.PutKind]int{store.Created: 1, store.Updated: 59, "b created": 1, "b unchanged": 59})
 		got := k.list(store.MemoryQuery{ExternalID: "a"})
 		k.same("documents and version", []int{len(got), got[0].Version}, []int{1, 60})
+	},
+	"StepsThatEndTogetherAreAllKept": func(k kit) {
+		d := k.run(text("a"), "p")
+		steps := []string{memory.StepUseCases, memory.StepRelated, memory.StepSchema, memory.StepIndex, memory.StepRelationships}
+		together(4*len(steps), func(i int) {
+			step := steps[i%len(steps)]
+			first := tried(step)
+			first.Tokens = 1
+			end := done(step)
+			end.Tokens = 3
+			if !k.checkpoint(d, first, nil) || !k.checkpoint(d, end, &memory.Output{}) {
+				k.Error("refused")
+			}
+		})
+		m := k.get(d.Memory.Ref())
+		for _, r := range m.Steps {
+			if r.Status != memory.StepCompleted {
+				k.Errorf("%s is %s", r.Name, r.Status)
+			}
+		}
+		k.same("steps", len(m.Steps), len(steps))
+		u, err := k.Memories.Usage(k.Context(), ws)
+		k.must(err)
+		k.same("tokens", u.Tokens, 3*len(steps))
+	},
+	"WhatIsErasedDoesNotComeBack": func(k kit) {
+		for range 5 {
+			in := text("a")
+			together(30, func(i int) {
+				if i == 7 {
+					k.must(k.Erasures.Note(k.Context(), ws, time.Now(), in.Memory.ID))
+					k.must(k.Memories.Delete(k.Context(), ws, in.Memory.ID))
+					return
+				}
+				if _, err := k.Memories.Put(k.Context(), []store.Intake{in}); err != nil {
+					k.Error(err)
+				}
+			})
+			k.take(in, store.Erased)
+		}
+		k.same("listed", len(k.list(store.MemoryQuery{})), 0)
 	},
 	"OneEndOfARunIsTaken": func(k kit) {
 		d := k.run(text("a"), "p")
