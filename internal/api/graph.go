@@ -90,6 +90,23 @@ func (a *API) workspace(ctx context.Context) (store.Workspace, error) {
 	return w, err
 }
 
+// changeTries is how often a change of the workspace is made anew because another one, of something else, was faster.
+const changeTries = 10
+
+func (a *API) changeWorkspace(ctx context.Context, change func(*store.Workspace)) (err error) {
+	for range changeTries {
+		w, failed := a.workspace(ctx)
+		if failed != nil {
+			return failed
+		}
+		change(&w)
+		if err = a.parts.Workspaces.Save(ctx, w); memory.CodeOf(err) != memory.CodeConflict {
+			return err
+		}
+	}
+	return err
+}
+
 func (a *API) getSchema(ctx context.Context, _ *struct{}) (*body[Schema], error) {
 	w, err := a.workspace(ctx)
 	if err != nil {
@@ -113,12 +130,7 @@ func (a *API) putSchema(ctx context.Context, in *schemaInput) (*body[Schema], er
 	if err != nil {
 		return nil, err
 	}
-	w, err := a.workspace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.Schema = encoded
-	return &body[Schema]{s}, a.parts.Workspaces.Save(ctx, w)
+	return &body[Schema]{s}, a.changeWorkspace(ctx, func(w *store.Workspace) { w.Schema = encoded })
 }
 
 // full is the schema with nothing left out.
