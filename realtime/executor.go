@@ -79,6 +79,7 @@ type Executor struct {
 	rest     chan memory.Ref
 	inFlight atomic.Int64
 	typical  atomic.Int64 // nanoseconds that a run takes, a moving average
+	hand     hand         // what is queued or at work
 	mu       sync.RWMutex // held for reading while something is admitted, for writing to stop that
 	draining bool
 }
@@ -111,6 +112,7 @@ func (e *Executor) Submit(ref memory.Ref, p memory.Priority) bool {
 	if p == memory.PriorityNormal || p == memory.PriorityBulk {
 		queue = e.rest
 	}
+	e.hand.take(ref)
 	queue <- ref // never blocks: each queue has room for all who have a permit
 	return true
 }
@@ -180,6 +182,7 @@ func (e *Executor) one(ctx context.Context, ref memory.Ref) {
 	defer func() {
 		e.inFlight.Add(-1)
 		e.room.ReleasePermit()
+		e.hand.leave(ref)
 		e.learn(time.Since(start))
 	}()
 	e.run(ctx, ref)
@@ -194,17 +197,22 @@ func (e *Executor) learn(took time.Duration) {
 	e.typical.Store(old + (int64(took)-old)/8)
 }
 
-// beat renews the lease of all memories of this process.
+// beat renews the lease of all memories of this process, and gives up those that it does not know of.
 func (e *Executor) beat(ctx context.Context) {
 	tick := time.NewTicker(e.cfg.Heartbeat)
 	defer tick.Stop()
+	var suspects map[memory.Ref]bool
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			limited, cancel := context.WithTimeout(ctx, e.cfg.Lease)
-			if _, err := e.parts.Leases.Renew(limited, e.owner, time.Now().Add(e.cfg.Lease)); err != nil && ctx.Err() == nil {
+			n, err := e.parts.Leases.Renew(limited, e.owner, time.Now().Add(e.cfg.Lease))
+			if err == nil {
+				suspects, err = e.strays(limited, n, suspects)
+			}
+			if err != nil && ctx.Err() == nil {
 				e.parts.Log.Warn("the leases of the memories in flight could not be renewed; the durable track will take them up", "error", err)
 			}
 			cancel()

@@ -163,6 +163,27 @@ func TestExecutor(t *testing.T) {
 		}
 	})
 
+	t.Run("WhatItDoesNotKnowOfIsGivenUp", func(t *testing.T) {
+		fault, release := hold("UseCases")
+		b := newBench(t, Config{Heartbeat: 20 * time.Millisecond}, fault)
+		defer release()
+		lost := b.put("mem_lost", "the answer to the write that stored it was lost")
+		known := b.put("mem_known", "in hand")
+		b.Submit(known, "")
+		if fell := next(t, "the hand-over", b.fell); fell != lost {
+			t.Errorf("%v was given up", fell)
+		}
+		if m := b.get("mem_lost"); m.Track != memory.TrackDurable || m.Reason != "realtime lost hold of it" {
+			t.Errorf("it is on %s: %s", m.Track, m.Reason)
+		}
+		for range 5 {
+			next(t, "a beat", b.beats)
+		}
+		if len(b.fell) > 0 {
+			t.Errorf("%v was given up too", <-b.fell)
+		}
+	})
+
 	t.Run("UrgentGoesFirst", func(t *testing.T) {
 		fault, release := hold("UseCases")
 		b := newBench(t, Config{Limit: 1}, fault)

@@ -132,6 +132,9 @@ type Runs interface {
 type Leases interface {
 	// Renew sets the end of the lease of every open memory of the owner and returns how many there were.
 	Renew(ctx context.Context, owner string, until time.Time) (int, error)
+	// Owned returns the open memories of the owner, in any order: for an owner that has fewer in hand than it renews. A
+	// write whose answer was lost may have given it one that it does not know of.
+	Owned(ctx context.Context, owner string) ([]memory.Ref, error)
 	// Orphans returns up to limit open memories whose lease expired before now, longest first. Memories on their way
 	// in a batch are not among them: the batch answers for those.
 	Orphans(ctx context.Context, now time.Time, limit int) ([]Orphan, error)

@@ -32,6 +32,22 @@ func (ls leases) Renew(ctx context.Context, owner string, until time.Time) (int,
 	return int(res.MatchedCount), nil
 }
 
+func (ls leases) Owned(ctx context.Context, owner string) ([]memory.Ref, error) {
+	if owner == "" {
+		return nil, nil
+	}
+	cursor, err := ls.s.memories.Find(ctx, doc("owner", owner, "lease_until", exists()), options.Find().SetProjection(doc("workspace", 1, "version", 1)))
+	docs, err := all[*memoryDoc](ctx, cursor, err)
+	if err != nil {
+		return nil, wrap(ctx, err)
+	}
+	out := make([]memory.Ref, len(docs))
+	for i, d := range docs {
+		out[i] = memory.Ref{Workspace: d.Workspace, ID: idOf(d.Workspace, d.Key), Version: d.Version}
+	}
+	return out, nil
+}
+
 func (ls leases) Orphans(ctx context.Context, now time.Time, limit int) ([]store.Orphan, error) {
 	cursor, err := ls.s.memories.Find(ctx, doc("lease_until", doc("$lt", ceil(now))), options.Find().
 		SetProjection(doc("workspace", 1, "version", 1, "track", 1, "last_owner", 1)).SetSort(doc("lease_until", 1)).SetLimit(int64(limit)))

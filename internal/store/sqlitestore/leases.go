@@ -27,6 +27,17 @@ func (ls leases) Renew(ctx context.Context, owner string, until time.Time) (n in
 	return n, err
 }
 
+func (ls leases) Owned(ctx context.Context, owner string) ([]memory.Ref, error) {
+	if owner == "" {
+		return nil, nil
+	}
+	rows, err := ls.s.query(ctx, "SELECT workspace, id, version FROM memories WHERE owner = ? AND lease_until IS NOT NULL", owner)
+	found, err := collect(rows, err, func(r *sql.Rows) (ref memory.Ref, err error) {
+		return ref, r.Scan(&ref.Workspace, &ref.ID, &ref.Version)
+	})
+	return found, wrap(err)
+}
+
 func (ls leases) Orphans(ctx context.Context, now time.Time, limit int) ([]store.Orphan, error) {
 	rows, err := ls.s.query(ctx, `SELECT workspace, id, version, track, last_owner FROM memories
 		WHERE lease_until < ? ORDER BY lease_until, seq LIMIT ?`, msOf(now), limit)

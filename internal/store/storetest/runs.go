@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -300,6 +301,27 @@ var leaseTests = map[string]func(k kit){
 		_, err = k.Leases.Renew(k.Context(), "p", past())
 		k.must(err)
 		k.same("claimed", contents(k.claim("r", ps[0].Memory.Ref(), ps[1].Memory.Ref())), []string{"a", "b"})
+	},
+	"OwnedAreTheOpenMemoriesOfTheOwner": func(k kit) {
+		owned := func(owner string) []memory.Ref {
+			refs, err := k.Leases.Owned(k.Context(), owner)
+			k.must(err)
+			return refs
+		}
+		k.run(text("other"), "q")
+		k.ended(text("over"), memory.StatusFailed) // by p
+		k.put(text("free"))
+		late, held, released := k.put(leased(text("a"), "p", past())), k.run(text("b"), "p"), k.run(text("c"), "p")
+		k.same("before", len(owned("p")), 3)
+		k.release(released.Memory.Ref(), released.Fence)
+		k.same("after", len(owned("p")), 2)
+		for _, ref := range []memory.Ref{late[0].Memory.Ref(), held.Memory.Ref()} { // that a lease has ended does not matter
+			if !slices.Contains(owned("p"), ref) {
+				k.Errorf("%v is not among %v", ref, owned("p"))
+			}
+		}
+		k.same("nobody's", owned(""), []memory.Ref(nil))
+		k.same("a stranger's", owned("stranger"), []memory.Ref(nil))
 	},
 	"RenewOfNobodysIsNothing": func(k kit) {
 		k.put(text("free"))
