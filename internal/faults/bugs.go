@@ -5,6 +5,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -256,7 +257,7 @@ type randomVectors struct{ store.Vectors }
 func (r randomVectors) Upsert(ctx context.Context, model store.Model, points []store.Point) error {
 	points = slices.Clone(points)
 	for i := range points {
-		points[i].Passage += 1000 * (1 + rand.IntN(1_000_000)) //nolint:gosec // no secret
+		points[i].MemoryID += fmt.Sprintf("-%d", rand.Int()) //nolint:gosec // no secret
 	}
 	return r.Vectors.Upsert(ctx, model, points)
 }

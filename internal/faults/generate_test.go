@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the generated files anew")
 // reads are the methods that only read. What is not named here commits something, and is a boundary.
 var reads = map[string]bool{
 	"Memories.Get": true, "Memories.List": true, "Memories.Count": true, "Memories.Usage": true,
-	"Runs.Drafts": true, "Leases.Orphans": true, "Leases.Load": true, "Outbox.Owed": true, "Erasures.Due": true,
+	"Runs.Drafts": true, "Leases.Orphans": true, "Leases.Owned": true, "Leases.Load": true, "Outbox.Owed": true, "Erasures.Due": true,
 	"Batches.Get": true, "Batches.List": true, "Batches.Items": true, "Batches.Count": true,
 	"BatchRuns.Current": true, "BatchRuns.Page": true, "BatchRuns.Adrift": true,
 	"Vectors.Search": true, "Vectors.Nearest": true, "Vectors.Model": true, "Vectors.Held": true,

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,10 +20,13 @@ var stories = map[string]func(ctx context.Context, w *world, round string) error
 	"endpoints": endpoints, "access": access, "waited": waited, "fallen": fallen,
 }
 
-// tell runs all stories side by side.
-func (w *world) tell(ctx context.Context, round int) {
+// tell runs all stories side by side, or only those that are named.
+func (w *world) tell(ctx context.Context, round int, only ...string) {
 	var g errgroup.Group
 	for name, story := range stories {
+		if len(only) > 0 && !slices.Contains(only, name) {
+			continue
+		}
 		g.Go(func() error {
 			if err := story(ctx, w, fmt.Sprintf("%s-%d", w.name, round)); err != nil {
 				w.breach("story", "%s: %v", name, err)

@@ -54,7 +54,7 @@ var allowed = []row{
 	{pkg: "configs", may: list("batch internal/api internal/intake internal/pipeline internal/routing internal/search realtime webhooks")},
 	{pkg: "cmd/switchyard", may: list("*")},
 	{pkg: "internal/faults", may: list("internal/llm internal/pipeline internal/store pkg/memory")}, // behind the tag failpoints
-	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")}, // its tests: internal/testservers, internal/id too
+	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},                                       // its tests: internal/testservers, internal/id too
 	{pkg: "internal/e2e/eval", may: list("internal/e2e pkg/client pkg/memory")},
 	{pkg: "internal/e2e/soak", may: list("internal/llm/llmtest internal/testservers pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},

@@ -1,0 +1,180 @@
+//go:build failpoints
+
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/switchyard-ai/switchyard/internal/e2e"
+	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
+)
+
+// scenarios are what a fault at a boundary cannot bring about. Each returns the promises that were broken.
+var scenarios = map[string]func(t *testing.T, bug string) []string{"frozen": frozen, "long": long, "limited": limited}
+
+// TestScenarios: a frozen process does not write over its successor; a long run that is alive is not stolen; a 429 does
+// not open a breaker.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	for name, scenario := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, b := range scenario(t, "") {
+				t.Error(b)
+			}
+		})
+	}
+}
+
+// until waits for something that the journal says of a memory.
+func (w *world) until(ctx context.Context, what string, is func(words []string) bool) bool {
+	for ctx.Err() == nil {
+		if slices.ContainsFunc(w.entries(), func(e entry) bool { return is(e.words) }) {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond) // the journal is a file
+	}
+	w.breach("story", "%s did not happen", what)
+	return false
+}
+
+// frozen stops a process in the middle of a call to the model, lets another one take the memory over, and lets the first
+// one go on.
+func frozen(t *testing.T, bug string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w := newWorld(t)
+	w.slow = 4 * time.Second
+	w.process.Env = w.env(bug, nil)
+	must(t, w.process.Start(ctx))
+	first := w.process
+	id, err := w.post(ctx, "frozen", "The slow Lion sleeps in the poppies", nil)
+	must(t, err)
+	must(t, w.llm.Wait(ctx, func(s llmtest.Stats) bool { return s.Calls["UseCases"] == 1 }))
+	// The other steps are through: it writes nothing, which would hold the file up for everybody.
+	w.until(ctx, "the index", func(words []string) bool {
+		return words[0] == "kept" && words[1] == id && words[len(words)-1] == "completed index_vectors"
+	})
+	must(t, first.Signal(syscall.SIGSTOP))
+	second := &e2e.Process{Binary: first.Binary, Data: first.Data, Args: first.Args, Env: first.Env}
+	defer func() { _ = second.Kill() }()
+	must(t, second.Start(ctx))
+	w.process = second
+	took := w.until(ctx, "the claim of the successor", func(words []string) bool {
+		return words[0] == "claimed" && words[1] == id && strings.HasPrefix(words[4], "memory-")
+	})
+	must(t, first.Signal(syscall.SIGCONT))
+	if _, err := w.final(ctx, "/v1/memories/"+id); err != nil || !took {
+		w.breach("lost", "%s: %v", id, err)
+	}
+	if err := first.Stop(); err != nil { // it has nothing left to say
+		w.breach("stuck", "the process that was frozen: %v", err)
+	}
+	must(t, second.Stop())
+	w.verify(context.WithoutCancel(ctx))
+	return w.broken
+}
+
+// long runs a memory for longer than its lease would last without a sign of life.
+func long(t *testing.T, bug string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w := newWorld(t)
+	w.slow = 6500 * time.Millisecond // twice a lease, less than the patience with a call
+	stop := w.live(ctx, bug, nil)
+	id, err := w.post(ctx, "long", "A very slow walk to the Emerald City", nil)
+	must(t, err)
+	if _, err := w.final(ctx, "/v1/memories/"+id); err != nil {
+		w.breach("lost", "%s: %v", id, err)
+	}
+	for _, e := range w.entries() {
+		if e.words[0] == "entrusted" && e.words[1] == id {
+			w.breach("stolen", "%s was taken from a process that lives: %v", id, e.words)
+		}
+	}
+	stop()
+	w.verify(context.WithoutCancel(ctx))
+	return w.broken
+}
+
+// limited lets the model say 429 to everything for a while.
+func limited(t *testing.T, bug string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w := newWorld(t)
+	w.llm.SetScript(func(c llmtest.Call) llmtest.Behaviour {
+		if c.Method == "UseCases" && c.MethodN <= 12 {
+			return llmtest.RateLimitMS(200 * time.Millisecond)
+		}
+		return w.script(c)
+	})
+	stop := w.live(ctx, bug, nil)
+	for _, name := range []string{"one", "two", "three", "four"} {
+		if _, err := w.post(ctx, name, "A limited Munchkin, number "+name, nil); err != nil {
+			w.breach("story", "%v", err)
+		}
+	}
+	for ctx.Err() == nil && w.llm.Stats().Calls["UseCases"] < 12 {
+		w.closed(ctx)
+	}
+	w.settle(ctx)
+	stop()
+	w.verify(context.WithoutCancel(ctx))
+	return w.broken
+}
+
+// closed checks that the breaker of the chat model is.
+func (w *world) closed(ctx context.Context) {
+	r, err := w.ask(ctx, http.MethodGet, "/v1/router", "", "")
+	var router struct{ Breakers map[string]string }
+	_ = json.Unmarshal(r.body, &router)
+	if err == nil && router.Breakers["chat"] != "closed" {
+		w.breach("breaker", "it is %q though the model only said 429: %s", router.Breakers["chat"], r.body)
+	}
+	time.Sleep(20 * time.Millisecond) // between two looks
+}
+
+// TestBugsAreSeen plants each bug and fails where the machine stays green.
+func TestBugsAreSeen(t *testing.T) {
+	t.Parallel()
+	kill := func(w When, point string) []Fault { return []Fault{{Kill, w, point}} }
+	with := func(due []Fault, only ...string) func(*testing.T, string) []string {
+		return func(t *testing.T, bug string) []string { t.Helper(); return play(t, bug, due, only...).broken }
+	}
+	cases := map[string]struct {
+		run  func(*testing.T, string) []string
+		sign string // what the machine must say, among other things
+	}{
+		AnswerBeforeWrite:  {with(kill(After, "Answer.POST /v1/memories"), "single"), "lost"},
+		NoCheckpoint:       {with(kill(Before, "Runs.Checkpoint/update_relationships"), "single"), "paid-twice"},
+		RandomIDs:          {with(kill(After, "Vectors.Upsert"), "single"), "points"},
+		NoFence:            {frozen, "fence"},
+		NoRenewal:          {long, "stolen"},
+		LateEvent:          {with(kill(After, "Runs.Finish"), "single"), "untold"},
+		CountedRateLimit:   {limited, "breaker"},
+		DeleteWithoutFence: {with(nil, "deleted"), "fence"},
+		ForgetfulRequests:  {with(nil, "single"), "twice"},
+		UntrueCounts:       {with(nil, "batched"), "story"},
+		EraseWithoutNote:   {with(kill(After, "Memories.Delete"), "deleted"), "points"},
+	}
+	for _, bug := range Bugs() {
+		t.Run(bug, func(t *testing.T) {
+			t.Parallel()
+			broken := cases[bug].run(t, bug)
+			if !slices.ContainsFunc(broken, func(b string) bool { return strings.HasPrefix(b, cases[bug].sign+":") }) {
+				t.Errorf("the machine does not say %q of it, but %q", cases[bug].sign, broken)
+			}
+			t.Logf("seen: %q", broken)
+		})
+	}
+}
