@@ -41,7 +41,7 @@ var allowed = []row{
 
 	{pkg: "internal/pipeline", may: list("internal/llm internal/store pkg/memory")},
 	{pkg: "internal/routing", may: list("pkg/memory")},
-	{pkg: "internal/live", may: list("pkg/memory")},
+	{pkg: "internal/live", may: list("internal/id pkg/memory")},
 	{pkg: "internal/intake", may: list("internal/id internal/routing internal/store pkg/memory")},
 	{pkg: "internal/census", may: list("internal/id internal/store pkg/memory")},
 	{pkg: "internal/search", may: list("internal/llm internal/store pkg/memory")},

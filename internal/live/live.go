@@ -10,8 +10,8 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// Event says that a memory or a batch is now as it is in here. Exactly one of Memory and Batch is set; neither may be
-// changed by whoever reads it.
+// Event says that a memory or a batch is now as it is in here. One of Memory and Batch is set, or neither where the event
+// comes from another process: then the store knows. Neither may be changed by whoever reads it.
 type Event struct {
 	Workspace string
 	ID        string // of the memory or the batch
@@ -32,6 +32,7 @@ const backlog = 16
 type Hub struct {
 	mu       sync.RWMutex
 	watchers map[topic]map[chan Event]struct{}
+	watched  func(t topic, is bool) // told of the first watcher of a topic and the last; nil: nobody asks
 }
 
 type topic struct{ workspace, id string }
@@ -73,6 +74,7 @@ func (h *Hub) Subscribe(ctx context.Context, workspace, id string) (events <-cha
 	}
 	if h.watchers[t] == nil {
 		h.watchers[t] = make(map[chan Event]struct{})
+		h.tell(t, true)
 	}
 	h.watchers[t][ch] = struct{}{}
 	release := sync.OnceFunc(func() { h.unsubscribe(t, ch) })
@@ -86,6 +88,13 @@ func (h *Hub) unsubscribe(t topic, ch chan Event) {
 	delete(h.watchers[t], ch)
 	if len(h.watchers[t]) == 0 {
 		delete(h.watchers, t)
+		h.tell(t, false)
+	}
+}
+
+func (h *Hub) tell(t topic, watched bool) {
+	if h.watched != nil {
+		h.watched(t, watched)
 	}
 }
 
