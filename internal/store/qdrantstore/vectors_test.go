@@ -89,3 +89,9 @@ func (s *Store) drop(tb testing.TB) {
 		}
 	}
 }
+
+// TestMover runs the suite against the same.
+func TestMover(t *testing.T) {
+	t.Parallel()
+	storetest.Mover(t, func(tb testing.TB) storetest.Movable { return vectors{openNew(tb, server(tb))} })
+}
