@@ -43,6 +43,7 @@ var allowed = []row{
 	{pkg: "internal/routing", may: list("pkg/memory")},
 	{pkg: "internal/live", may: list("internal/id pkg/memory")},
 	{pkg: "internal/intake", may: list("internal/id internal/routing internal/store pkg/memory")},
+	{pkg: "internal/reindex", may: list("internal/llm internal/store pkg/memory")},
 	{pkg: "internal/census", may: list("internal/id internal/store pkg/memory")},
 	{pkg: "internal/search", may: list("internal/llm internal/store pkg/memory")},
 	{pkg: "realtime", may: list("internal/id internal/llm internal/pipeline internal/routing internal/store pkg/memory")},

@@ -217,13 +217,13 @@ func (p *Pipeline) index(ctx context.Context, page []memory.Draft) []Result {
 	return fail(page, err)
 }
 
-// refill embeds again what is known to have been embedded but whose vectors are gone: those of a memory that ended
-// failed and is tried again.
+// refill embeds again what is known to have been embedded but whose vectors are gone, those of a memory that ended failed
+// and is tried again; or are of another model, since the vectors in the store have moved to this one meanwhile.
 func (p *Pipeline) refill(ctx context.Context, page []memory.Draft) error {
 	var missing []memory.Draft
 	var places []int
 	for i, d := range page {
-		if d.Embedding == nil || len(d.Embedding.Passages) == 0 {
+		if d.Embedding == nil || len(d.Embedding.Passages) == 0 || d.Embedding.Model != p.parts.Embedder.Model() {
 			missing, places = append(missing, d), append(places, i)
 		}
 	}

@@ -105,6 +105,8 @@ func (c Code) Retryable() bool {
 	switch c {
 	case CodeRateLimited, CodeUnavailable, CodeTimeout, CodeInterrupted:
 		return true
+	case CodeModelMismatch: // the vectors moved to another model: a process that embeds with that one can go on
+		return true
 	}
 	return false
 }

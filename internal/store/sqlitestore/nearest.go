@@ -49,12 +49,16 @@ func (v vectors) nearestOf(ctx context.Context, qs []store.VectorQuery, at []int
 	for _, i := range at {
 		q := qs[i]
 		q.Mode = store.Vector
-		if err := v.searchable(ctx, q); err != nil {
+		if err := q.Check(); err != nil {
 			return err
 		}
 	}
 	first := qs[at[0]]
-	in, ok, err := v.within(ctx, store.VectorQuery{Workspace: first.Workspace})
+	place, err := v.searched(ctx, store.VectorQuery{Mode: store.Vector, Model: first.Model})
+	if err != nil {
+		return err
+	}
+	in, ok, err := v.within(ctx, store.VectorQuery{Workspace: place + first.Workspace})
 	if err != nil || !ok {
 		return err
 	}

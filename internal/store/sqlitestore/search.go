@@ -19,9 +19,14 @@ func (v vectors) Search(ctx context.Context, q store.VectorQuery) ([]store.Hit, 
 }
 
 func (v vectors) search(ctx context.Context, q store.VectorQuery) ([]store.Hit, error) {
-	if err := v.searchable(ctx, q); err != nil {
+	if err := q.Check(); err != nil {
 		return nil, err
 	}
+	place, err := v.searched(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	q.Workspace = place + q.Workspace
 	in, ok, err := v.within(ctx, q)
 	if err != nil || !ok {
 		return nil, err
@@ -42,16 +47,24 @@ func (v vectors) search(ctx context.Context, q store.VectorQuery) ([]store.Hit, 
 	return fusion.Fuse(near, match, q.Limit), err
 }
 
-// searchable refuses queries that no store of this model can answer.
-func (v vectors) searchable(ctx context.Context, q store.VectorQuery) error {
-	if err := q.Check(); err != nil || q.Mode == store.Lexical {
-		return err
+// searched is where the vectors lie that the query is about: those in force, or, for vectors of the model before, what that
+// one left.
+func (v vectors) searched(ctx context.Context, q store.VectorQuery) (place string, err error) {
+	if q.Mode == store.Lexical {
+		return "", nil
 	}
 	stored, err := v.Model(ctx)
-	if err != nil || stored == (store.Model{}) {
-		return err // nothing is stored: nothing will be found
+	if err != nil || stored == (store.Model{}) || stored == q.Model {
+		return "", err // where nothing is stored nothing will be found
 	}
-	return stored.Same(q.Model)
+	st, err := readMove(v.s.queryRow(ctx, selectMove))
+	if err == nil && st.previous == q.Model {
+		return previousPlace, nil
+	}
+	if err == nil {
+		err = stored.Same(q.Model)
+	}
+	return "", err
 }
 
 // A region is what of the store a query is about: a range of ids, which is a workspace, and of these the memories that two

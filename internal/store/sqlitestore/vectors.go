@@ -24,18 +24,26 @@ func (v vectors) Upsert(ctx context.Context, m store.Model, points []store.Point
 	if len(points) == 0 {
 		return nil
 	}
-	for i := range points {
-		if err := m.Fits(points[i].Vector); err != nil {
-			return err
-		}
+	if err := fit(m, points); err != nil {
+		return err
 	}
-	memories := entries(store.Latest(points))
+	memories := entries(points)
 	return v.s.write(ctx, func(t *tx) error {
 		if err := settle(t, m); err != nil {
 			return err
 		}
 		return index(t, memories)
 	})
+}
+
+// fit checks that the vectors are ones that the model can have made.
+func fit(m store.Model, points []store.Point) error {
+	for i := range points {
+		if err := m.Fits(points[i].Vector); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle makes m the model of the store, if it has none yet.
@@ -56,10 +64,12 @@ type entry struct {
 	terms []store.TermWeight
 }
 
-func entries(memories [][]store.Point) [][]entry {
+// entries are the points of the latest version of each memory.
+func entries(points []store.Point) [][]entry {
+	memories := store.Latest(points)
 	out := make([][]entry, len(memories))
-	for i, points := range memories {
-		for _, p := range points {
+	for i, ps := range memories {
+		for _, p := range ps {
 			out[i] = append(out[i], entry{p, store.PassageTerms(p.Text)})
 		}
 	}
@@ -190,11 +200,10 @@ func insertMemory(t *tx, ws, id int64, p store.Point) error {
 
 // direction is the vector at length 1, as sqlite-vec takes it; nil where it has no direction.
 func direction(vector []float32) any {
-	unit := store.Direction(vector)
-	if unit == nil {
-		return nil
+	if unit := store.Direction(vector); unit != nil {
+		return packFloats(unit)
 	}
-	return packFloats(unit)
+	return nil
 }
 
 // unindex removes a memory from the index.
@@ -224,15 +233,15 @@ func unindex(t *tx, id int64) error {
 	return nil
 }
 
-// Delete implements [store.Vectors].
+// Delete implements [store.Vectors]. It forgets also what is moved to, and what was moved from.
 func (v vectors) Delete(ctx context.Context, workspace string, memoryIDs ...string) error {
 	if len(memoryIDs) == 0 {
 		return nil
 	}
 	return v.s.write(ctx, func(t *tx) error {
 		rows, err := t.query(`SELECT id FROM search_memories
-			WHERE workspace = (SELECT number FROM search_workspaces WHERE workspace = ?)
-			AND memory_id IN (SELECT value FROM json_each(?))`, workspace, jsonOf(memoryIDs))
+			WHERE workspace IN (SELECT number FROM search_workspaces WHERE workspace IN (?, ?, ?))
+			AND memory_id IN (SELECT value FROM json_each(?))`, workspace, nextPlace+workspace, previousPlace+workspace, jsonOf(memoryIDs))
 		ids, err := collect(rows, err, func(r *sql.Rows) (id int64, err error) { return id, r.Scan(&id) })
 		if err != nil {
 			return err

@@ -145,3 +145,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	check(true)
 }
+
+func TestMover(t *testing.T) {
+	t.Parallel()
+	storetest.Mover(t, func(tb testing.TB) storetest.Movable { return vectors{openNew(tb)} })
+}

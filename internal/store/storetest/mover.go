@@ -167,7 +167,9 @@ func moverMissing(t *testing.T, s Movable) {
 		ps = append(ps, long)
 	}
 	must(t, s.Move(t.Context(), next, append(ps, later, moved(theirs, "a", 0, ""))))
-	ref := func(ws, id string, version int) memory.Ref { return memory.Ref{Workspace: ws, ID: id, Version: version} }
+	ref := func(ws, id string, version int) memory.Ref {
+		return memory.Ref{Workspace: ws, ID: id, Version: version}
+	}
 	refs := []memory.Ref{ref(ours, "c", 1), ref(ours, "a", 1), ref(ours, "b", 3), ref(theirs, "a", 1), ref(ours, "b", 4), ref(theirs, "b", 3)}
 	missing := []memory.Ref{ref(ours, "a", 1), ref(ours, "b", 4), ref(theirs, "b", 3)}
 	want(t, "missing", missing, get[[]memory.Ref](t)(s.Missing(t.Context(), next, refs)))
