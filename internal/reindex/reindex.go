@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -46,7 +47,7 @@ type Parts struct {
 // Config tunes a move. Its zero value works.
 type Config struct {
 	// Few is how many memories may be left for after the switch: until a pass through all documents finds no more than
-	// that to move, another one follows. Default 64.
+	// that to move, or no fewer than half of what the pass before found, another one follows. Default 64.
 	Few int
 	// Attempts is how often a page is tried in a row. Default 8.
 	Attempts int
@@ -101,6 +102,7 @@ func (r *Reindexer) Run(ctx context.Context) (report Report, err error) {
 		}
 		r.parts.Log.InfoContext(ctx, "going on with a move", "workspace", at.Workspace)
 	}
+	before := math.MaxInt
 	for switched := move.Switched; ; {
 		whole := at == position{}
 		moved, err := r.pass(ctx, m, at)
@@ -108,10 +110,13 @@ func (r *Reindexer) Run(ctx context.Context) (report Report, err error) {
 		switch {
 		case err != nil:
 			return report, err
-		case !whole || !switched && moved > r.cfg.Few:
+		case !whole:
 			continue
 		case switched:
 			return report, r.parts.Vectors.Save(ctx, m, "")
+		case moved > r.cfg.Few && moved < before/2: // it pays: less is left each time
+			before = moved
+			continue
 		}
 		if err := r.parts.Vectors.Switch(ctx, m); err != nil {
 			return report, fmt.Errorf("put the model in force: %w", err)

@@ -64,8 +64,9 @@ func (s *Store) Migrate(ctx context.Context, m store.Model) error {
 }
 
 // collection describes the collection of a model. Its graph links the passages of each workspace, not those of all (m: 0,
-// payload_m): a search never leaves its workspace. Strict mode is set here so that a server's own defaults are not in the
-// way of filters: all go by an index, but for texts compared by order beyond their sixth byte.
+// payload_m): a search never leaves its workspace. Strict mode is off, whatever a server has for a default: all filters go
+// by an index, but for texts compared by order beyond their sixth byte; and memories may be deleted from a collection whose
+// indexes are just being made.
 func (s *Store) collection(m store.Model) *qdrant.CreateCollection {
 	return &qdrant.CreateCollection{
 		CollectionName: s.nameOf(m),
@@ -79,10 +80,8 @@ func (s *Store) collection(m store.Model) *qdrant.CreateCollection {
 		OnDiskPayload:     new(true),
 		ShardNumber:       optional(s.cfg.Shards),
 		ReplicationFactor: optional(s.cfg.Replicas),
-		StrictModeConfig: &qdrant.StrictModeConfig{
-			Enabled: new(true), UnindexedFilteringRetrieve: new(true), UnindexedFilteringUpdate: new(false),
-		},
-		Metadata: qdrant.NewValueMap(map[string]any{"model": m.ID, "dimensions": m.Dimensions}),
+		StrictModeConfig:  &qdrant.StrictModeConfig{Enabled: new(false)},
+		Metadata:          qdrant.NewValueMap(map[string]any{"model": m.ID, "dimensions": m.Dimensions}),
 	}
 }
 

@@ -90,6 +90,14 @@ func (s *Store) drop(tb testing.TB) {
 	}
 }
 
+// TestVectorsInStrictMode runs the suite where every filter needs its index.
+func TestVectorsInStrictMode(t *testing.T) {
+	t.Parallel()
+	storetest.Vectors(t, func(tb testing.TB) store.Vectors {
+		return openNew(tb, serve(tb, qdranttest.Config{Strict: true})).Vectors()
+	})
+}
+
 // TestMover runs the suite against the same.
 func TestMover(t *testing.T) {
 	t.Parallel()

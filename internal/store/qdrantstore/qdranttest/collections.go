@@ -57,6 +57,9 @@ func (cs collectionsService) Create(_ context.Context, r *qdrant.CreateCollectio
 	if err := cs.s.record(r); err != nil {
 		return nil, err
 	}
+	if cs.s.cfg.Strict {
+		r.StrictModeConfig = &qdrant.StrictModeConfig{Enabled: new(true), UnindexedFilteringRetrieve: new(false), UnindexedFilteringUpdate: new(false)}
+	}
 	cs.s.collections[name] = &collection{
 		config: r, schema: map[string]*qdrant.PayloadSchemaInfo{}, points: map[string]*point{},
 	}

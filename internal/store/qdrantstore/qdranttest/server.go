@@ -32,6 +32,8 @@ type Config struct {
 	APIKey string
 	// Version is the version that the server says it has. Default [Version].
 	Version string
+	// Strict makes strict mode ask for indexes in all collections, whatever they say, as an operator may. Default false.
+	Strict bool
 	// Intercept sees every call first and may fail it. Default nil.
 	Intercept func(ctx context.Context, method string, request any) error
 	// Journal is a file that keeps every change, so that a server that starts with it has them. Default none.
