@@ -23,6 +23,9 @@ func wrap(ctx context.Context, err error) error {
 		return errors.Join(ended, err)
 	}
 	code := codeOf(err)
+	if has(err, refused) {
+		return memory.Wrap(code, err, "the store refuses this process; check its user, password and roles")
+	}
 	return memory.Wrap(code, err, messages[code])
 }
 
@@ -31,7 +34,6 @@ var messages = map[memory.Code]string{
 	memory.CodeUnavailable: "the store is not available at the moment",
 	memory.CodeConflict:    "the store holds something that is in the way of this",
 	memory.CodeNotFound:    "there is nothing of that id",
-	memory.CodeRefused:     "the store refuses this process; check its user, password and roles",
 	memory.CodeTooLarge:    "it does not fit into a document of the store",
 	memory.CodeInternal:    "the store failed; the log has the cause",
 }
@@ -44,28 +46,28 @@ var (
 	passing = []int{6, 7, 9001, 24, 46, 50, 64, 79, 81, 89, 91, 100, 112, 133, 134, 146, 189, 202, 225, 234, 246, 262, 314, 317, 358, 384, 462,
 		10058, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 14031}
 	tooLarge = []int{10334, 17419, 17420, 10054}
-	refused  = []int{13, 18, 8000}
+	refused  = []int{13, 18, 8000} // somebody will mend it
 )
 
 // codeOf says what an error of the driver means to callers.
 func codeOf(err error) memory.Code {
-	var server mongo.ServerError
-	is := func(codes []int) bool {
-		return errors.As(err, &server) && slices.ContainsFunc(server.ErrorCodes(), func(c int) bool { return slices.Contains(codes, c) })
-	}
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
 		return memory.CodeNotFound
-	case is(refused):
-		return memory.CodeRefused
-	case errors.Is(err, mongo.ErrClientDisconnected), mongo.IsTimeout(err), mongo.IsNetworkError(err), is(passing), labelled(err), unconfirmed(err), unselected(err):
+	case errors.Is(err, mongo.ErrClientDisconnected), mongo.IsTimeout(err), mongo.IsNetworkError(err), has(err, passing), has(err, refused), labelled(err), unconfirmed(err), unselected(err):
 		return memory.CodeUnavailable
 	case mongo.IsDuplicateKeyError(err):
 		return memory.CodeConflict
-	case is(tooLarge):
+	case has(err, tooLarge):
 		return memory.CodeTooLarge
 	}
 	return memory.CodeInternal
+}
+
+// has reports whether the server gives one of the codes.
+func has(err error, codes []int) bool {
+	var server mongo.ServerError
+	return errors.As(err, &server) && slices.ContainsFunc(server.ErrorCodes(), func(c int) bool { return slices.Contains(codes, c) })
 }
 
 // labelled reports whether the server or the driver says that the same call may succeed later.

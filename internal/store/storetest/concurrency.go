@@ -191,6 +191,23 @@ var concurrencyTests = map[string]func(k kit){
 		k.same("counts", k.batch(b.ID).Counts, memory.Counts{Total: pages * each, Completed: pages * each / 2, Failed: pages * each / 2})
 		k.same("tokens", k.batch(b.ID).Tokens, pages*each)
 	},
+	"ItemsOfAPageThatAreSetTogetherAreAllKept": func(k kit) {
+		const n = 40
+		var contents []string
+		for i := range n {
+			contents = append(contents, fmt.Sprint(i))
+		}
+		b := k.sealed("bat_1", items(contents...))
+		together(n, func(i int) {
+			item := memory.Item{Index: i, MemoryID: fmt.Sprint("mem_", i), Status: memory.StatusCompleted, Tokens: 1}
+			if err := k.BatchRuns.SetItems(k.Context(), b.ID, 0, []memory.Item{item}); err != nil {
+				k.Error(err)
+			}
+		})
+		k.same("counts", k.batch(b.ID).Counts, memory.Counts{Total: n, Completed: n})
+		k.same("tokens", k.batch(b.ID).Tokens, n)
+		k.addsUp(b.ID)
+	},
 	"ABatchEndsOnce": func(k kit) {
 		b := k.sealed("bat_1", many(80, "a", "b")...)
 		var ends, marks atomic.Int32
