@@ -76,7 +76,23 @@ func (c *Courier) renderPapr(ctx context.Context, e memory.Event) ([]byte, error
 		}
 		payload["memory_id"], payload["status"] = d.ID, string(d.Status)
 	}
-	return appendPython(nil, payload), nil
+	body := appendPython(nil, payload)
+	for len(body) > MaxBodyBytes && shortenPapr(payload) {
+		body = appendPython(nil, payload)
+	}
+	return body, nil
+}
+
+// shortenPapr halves a list, the longest texts first, and reports whether there was one: a detail in ASCII may be six
+// times as long.
+func shortenPapr(payload map[string]any) bool {
+	for _, name := range []string{"errors", "memory_ids"} {
+		if list, ok := payload[name].([]any); ok && len(list) > 0 {
+			payload[name] = list[:len(list)/2]
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Courier) paprBatch(ctx context.Context, e memory.Event, b memory.Batch) (map[string]any, error) {
