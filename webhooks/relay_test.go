@@ -454,6 +454,9 @@ func TestClaimThatEndedRecordsNothing(t *testing.T) {
 		if d := r.only(); len(d.Attempts) != 0 || d.Lease != thawed.Lease {
 			t.Errorf("the one that was frozen wrote over its successor: %+v", d)
 		}
+		if !strings.Contains(r.log.String(), "the claim on delivery "+d.ID+" has ended") {
+			t.Errorf("the one that was frozen goes on as if its attempt had been recorded\n%s", r.log)
+		}
 	})
 }
 

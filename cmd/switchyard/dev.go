@@ -75,6 +75,9 @@ func runDev(ctx context.Context, t *console, cfg configs.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if cfg.Webhooks.Events.BaseURL == "" {
+		cfg.Webhooks.Events.BaseURL = "http://" + l.Addr().String() // the links in webhooks can be followed
+	}
 	start := time.Now()
 	s, err := newServer(ctx, cfg, log)
 	if err != nil {

@@ -68,7 +68,7 @@ Answers 204 to what verifies and 400 to what does not.`,
 			if err != nil {
 				return err
 			}
-			l.verifier = webhook.Verifier{Keys: keys, Now: r.now}
+			l.verifier, l.asked = webhook.Verifier{Keys: keys, Now: r.now}, len(secrets) == 0
 			return l.run(cmd.Context(), listen)
 		},
 	}
@@ -111,6 +111,7 @@ type listener struct {
 	verbose  bool
 
 	mu       sync.Mutex
+	asked    bool           // the key is the workspace's own, and nobody was told yet that endpoints have others
 	failures int            // how many to answer 500 yet
 	attempts map[string]int // by webhook id
 }
@@ -184,12 +185,21 @@ func (l *listener) judge(r *http.Request) reception {
 	}
 	switch {
 	case err != nil:
+		l.hint(err)
 		got.Problem, got.Answered = strings.TrimPrefix(err.Error(), "webhook: "), http.StatusBadRequest
 	case l.failures > 0:
 		l.failures--
 		got.Answered = http.StatusInternalServerError
 	}
 	return got
+}
+
+// hint says, once, what is mostly the matter.
+func (l *listener) hint(err error) {
+	if l.asked && errors.Is(err, webhook.ErrSignature) {
+		l.asked = false
+		fmt.Fprintln(l.err, "is it for an endpoint? An endpoint signs with a secret of its own: give it with --secret")
+	}
 }
 
 func (l *listener) print(got reception) error {

@@ -69,6 +69,19 @@ func deliver(t *testing.T, address, id, body, secret string) int {
 	return res.StatusCode
 }
 
+func headersFor(t *testing.T, secret string) http.Header {
+	t.Helper()
+	key, err := webhook.ParseKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{}
+	if err := webhook.SetHeaders(h, "evt_1", time.Now(), nil, key); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 func TestWebhookListen(t *testing.T) {
 	t.Parallel()
 	const event = `{"id":"evt_1","type":"batch.completed","data":{"id":"bat_1"}}`
@@ -118,6 +131,18 @@ func TestWebhookListen(t *testing.T) {
 			t.Errorf("answered %d", code)
 		}
 		end()
+	})
+
+	t.Run("SaysOnceThatEndpointsSignWithTheirOwn", func(t *testing.T) {
+		t.Parallel()
+		sh := newShell("", nil)
+		l := &listener{remote: &remote{console: sh.console}, asked: true, attempts: map[string]int{}, verifier: webhook.Verifier{Keys: []webhook.Key{webhook.GenerateSecret()}}}
+		for _, h := range []http.Header{{}, headersFor(t, other), headersFor(t, other)} {
+			l.judge(&http.Request{Header: h, Body: io.NopCloser(strings.NewReader(event))})
+		}
+		if n := strings.Count(sh.err.String(), "--secret"); n != 1 {
+			t.Errorf("it says so %d times: %s", n, sh.err)
+		}
 	})
 
 	t.Run("SaysWhatToDoWithoutASecret", func(t *testing.T) {
