@@ -258,3 +258,38 @@ func typescriptProgram(t *testing.T, text string) *exec.Cmd {
 	}
 	return exec.CommandContext(context.WithoutCancel(t.Context()), "node", filepath.Join(dir, "receiver.mjs"))
 }
+
+// TestPaprReceiversVerify delivers a real batch to an endpoint of the format papr, and verifies as receivers in the field
+// do: over the raw bytes, and over what Python makes of them when it writes them again.
+func TestPaprReceiversVerify(t *testing.T) {
+	ctx := limited(t, 3*time.Minute)
+	p, r := start(t), NewReceiver()
+	defer r.Close()
+	c := p.Client()
+	e, err := c.CreateEndpoint(ctx, client.EndpointInput{URL: r.URL, Format: "papr", Events: []string{memory.EventBatchWithErrors}})
+	must(t, err)
+	b, err := c.SubmitBatch(ctx, []memory.Input{{Content: "Toto barked."}, {Content: ""}}, client.BatchOptions{Name: "“Grüße”"})
+	must(t, err)
+	var hook Hook
+	select {
+	case hook = <-r.Came():
+	case <-ctx.Done():
+		t.Fatal("nothing was sent")
+	}
+	python := testservers.WebhooksPython(t)
+	check := exec.CommandContext(ctx, python, "-c", `
+import hashlib, hmac, json, sys
+secret, signature, batch = sys.argv[1:]
+raw = sys.stdin.buffer.read()
+body = json.loads(raw)
+for data in (raw, json.dumps(body, sort_keys=True).encode()):
+    assert hmac.compare_digest(signature, "sha256=" + hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()), data
+assert body["batch_id"] == batch and len(body["memory_ids"]) == 1 and len(body["errors"]) == 1, body
+assert (body["status"], body["total_memories"], body["successful_memories"], body["failed_memories"]) == ("partial", 2, 1, 1), body
+`, e.Secret, hook.Header.Get("X-Webhook-Signature"), b.ID)
+	check.Stdin = bytes.NewReader(hook.Body)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	must(t, hook.Verify(e.Secret)) // the headers of Standard Webhooks are sent too
+}
