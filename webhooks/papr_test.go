@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,7 +88,9 @@ func TestPaprReceiversGetWhatTheyKnow(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 		got := r.wire.got()
 		if len(got) != 1 {
 			t.Fatalf("%d arrivals", len(got))
@@ -110,7 +111,7 @@ func checkPapr(t *testing.T, a arrival, secret string, items []memory.Item) {
 		}
 	}
 	if a.header.Get("X-Webhook-Timestamp") != a.header.Get("webhook-timestamp") || !strings.HasPrefix(a.header.Get("webhook-signature"), "v1,") {
-		t.Errorf("headers %v", http.Header(a.header))
+		t.Errorf("headers %v", a.header)
 	}
 	want := `{"batch_id": "bat_1", "completed_at": "2026-01-02T03:04:07.500Z", "errors": [{"error": "Gr\u00fc\u00dfe \u201cToto\u201d \u0001 \ud83c\udf00", "index": 2}], ` +
 		`"failed_memories": 1, "memory_ids": ["` + items[0].MemoryID + `", "` + items[1].MemoryID + `"], "processing_time_ms": 2500, "status": "partial", ` +
