@@ -103,7 +103,7 @@ type world struct {
 
 func newWorld(t *testing.T, f faults) *world {
 	t.Helper()
-	s, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{})
+	s, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{Synchronous: "OFF"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,10 +139,23 @@ func (c *cluster) kill(ctx context.Context, p *process) {
 	c.restarts.Go(func() {
 		limited, cancel := context.WithTimeout(ctx, upTime)
 		defer cancel()
-		if err := p.start(limited, c.binary); err != nil && ctx.Err() == nil {
+		if err := c.supervise(limited, p); err != nil && ctx.Err() == nil {
 			c.failed <- err
 		}
 	})
+}
+
+// supervise starts a process, and again should it end at its start, as a supervisor does: the embedded store cannot be
+// opened while a frozen process holds its lock.
+func (c *cluster) supervise(ctx context.Context, p *process) error {
+	for {
+		err := p.start(ctx, c.binary)
+		if !errors.Is(err, errEnded) || ctx.Err() != nil {
+			return err
+		}
+		c.log.add(p.name, "start again", time.Now(), time.Now())
+		sleep(ctx, time.Second)
+	}
 }
 
 // replace stops a process in an orderly way and starts it again, as a deploy does.

@@ -28,6 +28,9 @@ type process struct {
 	frozen bool
 }
 
+// errEnded is what a process came to that did not get as far as serving.
+var errEnded = errors.New("ended at its start")
+
 // start starts the process and returns when it serves.
 func (p *process) start(ctx context.Context, binary string) error {
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -66,7 +69,7 @@ func (p *process) ready(ctx context.Context, done chan struct{}) error {
 		}
 		select {
 		case <-done:
-			return fmt.Errorf("%s ended at its start; its log is %s", p.name, p.log)
+			return fmt.Errorf("%s %w; its log is %s", p.name, errEnded, p.log)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:

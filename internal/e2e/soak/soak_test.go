@@ -23,18 +23,24 @@ func TestARollingRestartLosesNothing(t *testing.T) {
 
 func run(t *testing.T, args ...string) {
 	t.Helper()
-	binary := os.Getenv("SWITCHYARD_BIN")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "switchyard")
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../../cmd/switchyard")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build the binary: %v\n%s", err, out)
-		}
-	}
 	var out bytes.Buffer
-	err := soak(t.Context(), append(args, "-binary", binary, "-dir", t.TempDir(), "-drain", "5m", "-v"), &out)
+	err := soak(t.Context(), append(args, "-binary", binary(t), "-dir", t.TempDir(), "-drain", "5m", "-v"), &out)
 	t.Log(out.String())
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// binary is what is tested: SWITCHYARD_BIN, or a build of the checkout.
+func binary(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("SWITCHYARD_BIN"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "switchyard")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../../cmd/switchyard")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the binary: %v\n%s", err, out)
+	}
+	return path
 }
