@@ -26,6 +26,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newServeCommand(),
 		newWorkerCommand(),
 		newMigrateCommand(t),
+		newProbeCommand(t),
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),

@@ -24,7 +24,7 @@ import (
 // which share nothing else, not even a folder.
 type cluster struct {
 	t       *testing.T
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the time that the whole story has
 	env     []string
 	config  string
 	proxies map[string]*testservers.Proxy

@@ -140,6 +140,16 @@ func (p *Process) end(s syscall.Signal, within time.Duration) error {
 	return nil
 }
 
+// Ended reports whether the process is over.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // LogTail is the end of what the process printed.
 func (p *Process) LogTail() string { return p.tail.String() }
 
