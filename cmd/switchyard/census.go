@@ -119,6 +119,9 @@ func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
 		return nil, err
 	}
+	if err := s.openRedis(); err != nil {
+		return nil, err
+	}
 	if cfg.Temporal.Address == "" {
 		return s, nil // the embedded one belongs to the process that runs
 	}

@@ -45,7 +45,8 @@ type server struct {
 	stocked  *gate  // opens when the stores are there and made for this version
 	peers    *gate  // opens when nobody is in sight who works on other stores
 	making   []part // make servers ready that the process can begin without
-	hub      *live.Hub
+	hub      hub
+	redis    *live.Redis // nil: progress stays in this process
 	registry *prometheus.Registry
 	events   *webhooks.Events
 	guard    *webhooks.Guard
@@ -55,6 +56,12 @@ type server struct {
 	starter  *batch.Starter
 
 	chatGate, embeddingGate pace.Gate
+}
+
+// hub tells watchers of memories and batches what becomes of them, and takes that from whoever works.
+type hub interface {
+	api.Live
+	Progress(m memory.Memory)
 }
 
 // newServer opens what all three commands share. It connects to nothing outside: servers may be away. Close it.
@@ -86,9 +93,28 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 		return nil, err
 	}
 	s.stores.Servers = append(s.stores.Servers, s.temporalServer())
+	if err := s.openRedis(); err != nil {
+		return nil, err
+	}
 	s.starter = batch.NewStarter(s.temporal, s.cfg.Batch)
 	s.peers = newGate(log, s.noStrangers()...)
 	return s, s.openWebhooks()
+}
+
+// openRedis lets processes tell each other of progress. Redis may be away: watchers then see it in the store, later.
+func (s *server) openRedis() error {
+	if s.cfg.Redis.URL == "" {
+		return nil
+	}
+	c, err := live.Connect(s.cfg.Redis.URL)
+	if err != nil {
+		return fmt.Errorf("SWITCHYARD_REDIS_URL: %w", err)
+	}
+	s.closers.add(c.Close)
+	s.redis = live.NewRedis(c, s.log)
+	s.hub = s.redis
+	s.stores.Servers = append(s.stores.Servers, &dependency{name: "redis", address: configs.Hide(s.cfg.Redis.URL), optional: true, ping: s.redis.Ping})
+	return nil
 }
 
 // checkModelNow refuses to start with a wrong model where the vectors can be asked for theirs. Where they are away,
@@ -163,7 +189,11 @@ func (s *server) stock(makes bool, key string) {
 
 // gates are the parts that wait for what others need.
 func (s *server) gates() []part {
-	return append([]part{{"stores", s.stocked.run}, {"peers", s.peers.run}}, s.making...)
+	parts := append([]part{{"stores", s.stocked.run}, {"peers", s.peers.run}}, s.making...)
+	if s.redis != nil {
+		parts = append(parts, part{"live progress", s.redis.Run})
+	}
+	return parts
 }
 
 func (s *server) openWebhooks() error {

@@ -24,15 +24,15 @@ func commandOf(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // TestSplitProcesses is the story of a company that runs several of each: what comes in at one process is read, watched,
-// searched and deleted through another.
+// searched and deleted through another. Watching goes by events alone: polling is as good as turned off.
 func TestSplitProcesses(t *testing.T) {
-	c := newCluster(t, "")
+	c := newCluster(t, "api: {poll_interval: 10m}\n")
 	ctx, a, b := c.ctx, c.a.Client(), c.b.Client()
 
 	t.Run("ReadyWithEveryServer", func(t *testing.T) {
 		for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
 			status, checks := ready(t, p)
-			for _, name := range []string{"mongo", "qdrant", "neo4j", "temporal"} {
+			for _, name := range []string{"mongo", "qdrant", "neo4j", "redis", "temporal"} {
 				if checks[name] != "ok" {
 					t.Errorf("%s: %s is %q", p.Do, name, checks[name])
 				}
