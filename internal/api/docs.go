@@ -30,9 +30,15 @@ type docsGroup struct {
 type docsOperation struct {
 	*huma.Operation
 	Scope    string
+	Fields   []docsField // of the body
 	Request  string
 	Answer   string
 	Statuses []string
+}
+
+type docsField struct {
+	Name, Type, Words string
+	Required          bool
 }
 
 type docsCode struct {
@@ -43,7 +49,7 @@ type docsCode struct {
 
 // render writes the reference of the document.
 func render(doc *huma.OpenAPI) []byte {
-	page := template.Must(template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs}).Parse(docsPage))
+	page := template.Must(template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs, "marked": marked}).Parse(docsPage))
 	var buf bytes.Buffer
 	err := page.Execute(&buf, map[string]any{"Doc": doc, "Groups": groupsOf(doc), "Codes": codes()})
 	if err != nil {
@@ -60,7 +66,7 @@ func groupsOf(doc *huma.OpenAPI) []docsGroup {
 			item := doc.Paths[path]
 			for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 				if op != nil && slices.Contains(op.Tags, tag.Name) {
-					g.Operations = append(g.Operations, docsOf(op))
+					g.Operations = append(g.Operations, docsOf(op, doc.Components.Schemas))
 				}
 			}
 		}
@@ -69,9 +75,10 @@ func groupsOf(doc *huma.OpenAPI) []docsGroup {
 	return groups
 }
 
-func docsOf(op *huma.Operation) docsOperation {
+func docsOf(op *huma.Operation, schemas huma.Registry) docsOperation {
 	d := docsOperation{Operation: op, Scope: string(scopeOf(op)), Statuses: slices.Sorted(maps.Keys(op.Responses))}
 	if op.RequestBody != nil && op.RequestBody.Content["application/json"] != nil {
+		d.Fields = fieldsOf(op.RequestBody.Content["application/json"].Schema, schemas)
 		d.Request = pretty(op.RequestBody.Content["application/json"].Example)
 	}
 	for _, status := range d.Statuses {
@@ -80,6 +87,47 @@ func docsOf(op *huma.Operation) docsOperation {
 		}
 	}
 	return d
+}
+
+// fieldsOf are the fields of a body, those that must be there first.
+func fieldsOf(s *huma.Schema, schemas huma.Registry) (out []docsField) {
+	if s != nil && s.Ref != "" {
+		s = schemas.SchemaFromRef(s.Ref)
+	}
+	if s == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[name]
+		f := docsField{Name: name, Type: p.Type, Words: p.Description, Required: slices.Contains(s.Required, name)}
+		if len(p.Enum) > 0 {
+			f.Words += " One of: " + strings.Trim(fmt.Sprint(p.Enum), "[]") + "."
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b docsField) int {
+		switch {
+		case a.Required == b.Required:
+			return 0
+		case a.Required:
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// marked writes what stands between backquotes as code.
+func marked(s string) template.HTML {
+	var out strings.Builder
+	for i, part := range strings.Split(s, "`") {
+		text := template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			text = "<code>" + text + "</code>"
+		}
+		out.WriteString(text)
+	}
+	return template.HTML(out.String()) //nolint:gosec // escaped, part by part
 }
 
 func pretty(example any) string {

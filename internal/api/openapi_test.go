@@ -271,6 +271,9 @@ func TestTheReferencePage(t *testing.T) {
 	if strings.Contains(page, "<script") || !strings.Contains(a.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Error("it runs scripts")
 	}
+	if strings.Contains(page, "`") || !strings.Contains(page, "<code>external_id</code>") {
+		t.Error("backquotes are shown as they are")
+	}
 	var missing []string
 	readDocument(t, r).each(func(method, path string, op operation) {
 		if !strings.Contains(page, fmt.Sprintf("id=%q", op.OperationID)) {
