@@ -21,7 +21,7 @@ func checkModel(ctx context.Context, s *stores, m models) error {
 	}
 	if stored.ID != "" && stored.ID != m.Embedder.Model() {
 		return fmt.Errorf("the stored vectors are of the embedding model %q, the configured one is %q: "+
-			"set the first one again (SWITCHYARD_EMBEDDING_…), or use another data folder", stored.ID, m.Embedder.Model())
+			"set the first one again (SWITCHYARD_EMBEDDING_…), or move to the other one with switchyard reindex", stored.ID, m.Embedder.Model())
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ relation. A single memory is done while someone waits; a batch finishes through 
 		newWorkerCommand(),
 		newMigrateCommand(t),
 		newProbeCommand(t),
+		newReindexCommand(t),
 		newMemoryCommand(t),
 		newBatchCommand(t),
 		newWebhookCommand(t),
