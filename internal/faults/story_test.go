@@ -16,7 +16,7 @@ import (
 
 // stories are what users do. Together they pass every boundary; each round of them has contents of its own.
 var stories = map[string]func(ctx context.Context, w *world, round string) error{
-	"single": single, "durable": durable, "retried": retried, "deleted": deleted, "batched": batched, "cancelled": cancelled,
+	"single": single, "durable": durable, "retried": retried, "deleted": deleted, "overtaken": overtaken, "batched": batched, "cancelled": cancelled,
 	"endpoints": endpoints, "access": access, "waited": waited, "fallen": fallen,
 }
 
@@ -124,14 +124,16 @@ func (w *world) erase(ctx context.Context, id string) error {
 	return err
 }
 
-func deleted(ctx context.Context, w *world, round string) error {
-	inFlight, err := w.post(ctx, "in-flight-"+round, "The slow Scarecrow, says deleted "+round, nil)
+// overtaken is a memory that is erased while it is run.
+func overtaken(ctx context.Context, w *world, round string) error {
+	inFlight, err := w.post(ctx, "in-flight-"+round, "The slow Scarecrow, says overtaken "+round, nil)
 	if err != nil {
 		return err
 	}
-	if err := w.erase(ctx, inFlight); err != nil {
-		return err
-	}
+	return w.erase(ctx, inFlight)
+}
+
+func deleted(ctx context.Context, w *world, round string) error {
 	done, err := w.post(ctx, "done-"+round, "The Tin Woodman, says deleted "+round, nil)
 	if err != nil {
 		return err
