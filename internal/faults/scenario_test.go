@@ -16,13 +16,16 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/e2e"
 	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
 	"github.com/switchyard-ai/switchyard/internal/store/sqlitestore"
+	"github.com/switchyard-ai/switchyard/internal/testservers"
 )
 
 // scenarios are what a fault at a boundary cannot bring about. Each returns the promises that were broken.
-var scenarios = map[string]func(t *testing.T, bug string) []string{"frozen": frozen, "long": long, "limited": limited}
+var scenarios = map[string]func(t *testing.T, bug string) []string{
+	"frozen": frozen, "long": long, "limited": limited, "orphaned": orphaned, "away": away,
+}
 
 // TestScenarios: a frozen process does not write over its successor; a long run that is alive is not stolen; a 429 does
-// not open a breaker.
+// not open a breaker; an orphan is found within 15 s of its owner's end; without Temporal everything is taken in.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	for name, scenario := range scenarios {
@@ -118,6 +121,9 @@ func long(t *testing.T, bug string) []string {
 	return w.broken
 }
 
+// refusals is how often the model says 429: often enough for a breaker that counted that.
+const refusals = 6
+
 // limited lets the model say 429 to everything for a while.
 func limited(t *testing.T, bug string) []string {
 	t.Helper()
@@ -125,7 +131,7 @@ func limited(t *testing.T, bug string) []string {
 	defer cancel()
 	w := newWorld(t)
 	w.llm.SetScript(func(c llmtest.Call) llmtest.Behaviour {
-		if c.Method == "UseCases" && c.MethodN <= 12 {
+		if c.Method == "UseCases" && c.MethodN <= refusals {
 			return llmtest.RateLimitMS(200 * time.Millisecond)
 		}
 		return w.script(c)
@@ -136,7 +142,7 @@ func limited(t *testing.T, bug string) []string {
 			w.breach("story", "%v", err)
 		}
 	}
-	for ctx.Err() == nil && w.llm.Stats().Calls["UseCases"] < 12 {
+	for ctx.Err() == nil && w.llm.Stats().Calls["UseCases"] < refusals {
 		w.closed(ctx)
 	}
 	w.settle(ctx)
@@ -154,6 +160,79 @@ func (w *world) closed(ctx context.Context) {
 		w.breach("breaker", "it is %q though the model only said 429: %s", router.Breakers["chat"], r.body)
 	}
 	time.Sleep(20 * time.Millisecond) // between two looks
+}
+
+// orphaned kills a process in the middle of a memory and measures when the memory is taken up, with the leases that a
+// program has where nothing is set.
+func orphaned(t *testing.T, bug string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w := newWorldOf(t, patient)
+	w.slow = 20 * time.Second
+	w.process.Env = w.env(bug, nil)
+	must(t, w.process.Start(ctx))
+	id, err := w.post(ctx, "orphaned", "A slow cyclone carries the house away", nil)
+	must(t, err)
+	must(t, w.llm.Wait(ctx, func(s llmtest.Stats) bool { return s.Calls["UseCases"] == 1 }))
+	must(t, w.process.Kill())
+	died := time.Now() // its latest sign of life was no later
+	w.mu.Lock()
+	w.slow = 0
+	w.mu.Unlock()
+	must(t, w.process.Start(ctx))
+	w.until(ctx, "the taking up", func(words []string) bool { return words[0] == "entrusted" && words[1] == id })
+	if took := time.Since(died); took > 15*time.Second {
+		w.breach("late", "the orphan was found %v after its owner's end", took)
+	}
+	w.settle(ctx)
+	must(t, w.process.Stop())
+	w.verify(context.WithoutCancel(ctx))
+	return w.broken
+}
+
+// away takes Temporal away: what comes in is taken in, single memories are done, and the rest when it is back.
+func away(t *testing.T, bug string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	w := newWorld(t)
+	proxy, err := testservers.NewProxy(w.temporal)
+	must(t, err)
+	defer proxy.Close()
+	w.temporal = proxy.Addr()
+	stop := w.live(ctx, bug, nil)
+	first, err := w.post(ctx, "before", "The road is yellow before", nil)
+	must(t, err)
+	_, err = w.final(ctx, "/v1/memories/"+first)
+	must(t, err)
+	proxy.Cut()
+	accepted := func(path, key, body string, header ...string) string {
+		r, err := w.try(ctx, http.MethodPost, path, key, body, header...)
+		if err != nil || r.status != http.StatusAccepted {
+			w.breach("refused", "%s was answered %d %s (%v) without Temporal", path, r.status, r.body, err)
+		}
+		return r.field("id")
+	}
+	single := accepted("/v1/memories", "single", `{"content":"The city is green meanwhile"}`)
+	if _, err := w.final(ctx, "/v1/memories/"+single); err != nil {
+		w.breach("lost", "the single memory waits for Temporal: %v", err)
+	}
+	w.expect(expected{id: single, content: "The city is green meanwhile", version: 1})
+	later := accepted("/v1/memories", "durable", `{"content":"The Witch is dead meanwhile","track":"durable"}`)
+	w.expect(expected{id: later, content: "The Witch is dead meanwhile", version: 1})
+	contents := []string{"Glinda is good meanwhile", "Oz is a humbug meanwhile"}
+	batch := accepted("/v1/batches", "batch", lines(contents...), "Content-Type", "application/x-ndjson")
+	proxy.Mend("")
+	if _, err := w.final(ctx, "/v1/batches/"+batch); err != nil {
+		w.breach("lost", "the batch: %v", err)
+	} else if err := w.members(ctx, batch, contents); err != nil {
+		w.breach("lost", "the batch: %v", err)
+	}
+	w.settle(ctx)
+	stop()
+	w.verify(context.WithoutCancel(ctx))
+	return w.broken
 }
 
 // TestBugsAreSeen plants each bug and fails where the machine stays green.

@@ -32,7 +32,7 @@ func (w *world) settle(ctx context.Context) {
 		}
 	}
 	for _, e := range w.want {
-		for e.told && !e.gone && len(w.heard("memory.completed", e.id)) == 0 {
+		for e.told && !e.gone && len(w.heard("memory.completed", e.id))+len(w.heard("memory.degraded", e.id))+len(w.heard("memory.failed", e.id)) == 0 {
 			select {
 			case <-ctx.Done():
 				w.breach("untold", "nobody was told that %s is over", e.id)
@@ -97,6 +97,11 @@ func (w *world) documents(ctx context.Context, s *sqlitestore.Store) {
 		case e.gone:
 		case !there:
 			w.breach("lost", "%s was acknowledged and is not there", e.id)
+		case w.poisoned(m):
+			if len(w.heard("memory."+string(m.Status), e.id)) == 0 && e.told {
+				w.breach("untold", "nobody was told that %s is %s", e.id, m.Status)
+			}
+			continue
 		case m.Status != memory.StatusCompleted || m.Content != e.content || m.Version != e.version:
 			w.breach("untrue", "%s is %s, version %d of %q; want completed, version %d of %q (error %+v)", e.id, m.Status, m.Version, m.Content, e.version, e.content, m.Error)
 		}
@@ -113,6 +118,15 @@ func (w *world) documents(ctx context.Context, s *sqlitestore.Store) {
 	w.points(ctx, s)
 }
 
+// poisoned reports whether a memory ended as it must where a panic was put into a step: without success, and saying so.
+func (w *world) poisoned(m memory.Memory) bool {
+	put := slices.ContainsFunc(w.fired(), func(f string) bool { return strings.HasPrefix(f, string(Panic)) })
+	if put && m.Error != nil && m.Error.Code == memory.CodePanic && (m.Status == memory.StatusFailed || m.Status == memory.StatusDegraded) {
+		w.poison[m.ID] = true
+	}
+	return w.poison[m.ID]
+}
+
 // points checks that each memory has the points that it should have: contents here are one passage.
 func (w *world) points(ctx context.Context, s *sqlitestore.Store) {
 	held, _, err := s.Vectors().Held(ctx, store.HeldQuery{Workspace: workspace, Limit: 10_000})
@@ -124,7 +138,7 @@ func (w *world) points(ctx context.Context, s *sqlitestore.Store) {
 		sums[h.MemoryID] += h.Parts
 	}
 	for _, e := range w.want {
-		if want := 1; !e.gone && sums[e.id] != want {
+		if want := 1; !e.gone && !w.poison[e.id] && sums[e.id] != want {
 			w.breach("points", "%s has %d points, want %d", e.id, sums[e.id], want)
 		}
 		if e.gone && sums[e.id] != 0 {

@@ -32,6 +32,12 @@ webhooks: {task_queue: %[1]s-hooks, timeout: 7s, relay: {poll: 300ms, sweep: 500
 intake: {erase_sweep: 500ms, erase_again: 2s, erase_checks: 2, erase_retention: 120s, upload_retention: 120s, write_timeout: 8s}
 `
 
+// patient are the settings that a program has where nothing is set, but for its task queues.
+const patient = `
+batch: {task_queue: %[1]s, llm_task_queue: %[1]s-llm}
+webhooks: {task_queue: %[1]s-hooks}
+`
+
 // call is a call to the language model.
 type call struct {
 	method, text string
@@ -54,6 +60,7 @@ type world struct {
 	slow     time.Duration   // how long it thinks about contents with the word slow
 	want     []expected
 	broken   []string
+	poison   map[string]bool // memories that a panic was put into
 }
 
 // expected is what has to become of a memory.
@@ -67,7 +74,12 @@ type expected struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, name: fmt.Sprintf("f%d", time.Now().UnixNano()), refusing: map[string]bool{}, slow: 300 * time.Millisecond, hooks: e2e.NewReceiver()}
+	return newWorldOf(t, settings)
+}
+
+func newWorldOf(t *testing.T, settings string) *world {
+	t.Helper()
+	w := &world{t: t, name: fmt.Sprintf("f%d", time.Now().UnixNano()), refusing: map[string]bool{}, poison: map[string]bool{}, slow: 300 * time.Millisecond, hooks: e2e.NewReceiver()}
 	t.Cleanup(w.hooks.Close)
 	binary, err := program()
 	must(t, err)
