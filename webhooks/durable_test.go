@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -37,6 +38,7 @@ func newDurableRig(t *testing.T, handle func(n int) (int, http.Header)) *durable
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	r := &durableRig{env: suite.NewTestWorkflowEnvironment(), mem: newMem(), handle: handle}
 	r.env.SetTestTimeout(time.Minute)
+	r.env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a machine that is busy is no deadlock
 	w := newWire()
 	w.handle("receiver.test", func(_ *http.Request, n int) (int, http.Header, error) {
 		r.sent = append(r.sent, r.env.Now())
