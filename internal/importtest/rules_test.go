@@ -33,6 +33,7 @@ var allowed = []row{
 	{pkg: "internal/store/*store", may: list("internal/id internal/store pkg/memory")},
 	{pkg: "internal/store/qdrantstore/qdranttest"}, // for tests only
 	{pkg: "internal/llm", may: list("pkg/memory")},
+	{pkg: "internal/llm/budget", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/llmtest", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/pace", may: list("internal/llm pkg/memory")},
 	{pkg: "internal/llm/openai", may: list("internal/llm pkg/memory")},
@@ -84,7 +85,7 @@ var homes = []home{
 	{"github.com/qdrant/go-client", list("internal/store/qdrantstore internal/store/qdrantstore/qdranttest")},
 	{"github.com/neo4j/neo4j-go-driver", list("internal/store/neo4jstore")},
 	{"github.com/openai/openai-go", list("internal/llm/openai")},
-	{"github.com/redis/go-redis", list("internal/live cmd/switchyard")},
+	{"github.com/redis/go-redis", list("internal/live internal/llm/budget cmd/switchyard")},
 	{"github.com/spf13/cobra", list("cmd/switchyard")},
 	{"github.com/goccy/go-yaml", list("configs")},
 	{"github.com/Shopify/toxiproxy", list("internal/e2e/soak")},
