@@ -33,9 +33,8 @@ const (
 
 // without is the dialect without what the server has just said it does not know; false: it said nothing of the kind.
 func (d dialect) without(err error) (dialect, bool) {
-	var e *answerError
-	refused := []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusNotImplemented}
-	if !errors.As(err, &e) || !slices.Contains(refused, e.status) || e.tooLong() {
+	e, ok := refusal(err)
+	if !ok {
 		return d, false
 	}
 	switch {
@@ -49,6 +48,14 @@ func (d dialect) without(err error) (dialect, bool) {
 		return d, false
 	}
 	return d, true
+}
+
+// refusal is the answer of a server that does not take the request as it is, for another reason than its length.
+func refusal(err error) (*answerError, bool) {
+	refused := []int{http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusNotImplemented}
+	var e *answerError
+	ok := errors.As(err, &e) && slices.Contains(refused, e.status) && !e.tooLong()
+	return e, ok
 }
 
 // chat calls one model for chat completions.

@@ -28,8 +28,8 @@ type Config struct {
 	// ReasoningEffort is how much a reasoning model thinks: none, low, medium and so on. Chat only. Default low for the
 	// default model; for others it is not sent.
 	ReasoningEffort string `json:"reasoning_effort" yaml:"reasoning_effort"`
-	// Dimensions asks for vectors of that length, which not every server and model knows. Embeddings only. Default not
-	// sent: the model's own.
+	// Dimensions asks for vectors of that length. Where a server does not know that, or not for the model, it is not asked
+	// again: vectors have the model's own length, and receipts say so. Embeddings only. Default not sent: the model's own.
 	Dimensions int `json:"dimensions" yaml:"dimensions"`
 	// MaxBatch is how many texts the server takes in one call. Embeddings only. Default 2,048.
 	MaxBatch int `json:"max_batch" yaml:"max_batch"`

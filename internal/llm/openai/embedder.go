@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/param"
@@ -22,6 +23,7 @@ type Embedder struct {
 	connection
 	config  Config
 	service openai.EmbeddingService
+	noDims  atomic.Bool // the server has said that it does not know dimensions
 }
 
 var _ llm.Embedder = (*Embedder)(nil)
@@ -53,6 +55,10 @@ func (e *Embedder) Embed(ctx context.Context, texts []string) (llm.Vectors, erro
 		}
 		out.Vectors = append(out.Vectors, vectors...)
 		texts = texts[n:]
+	}
+	if e.config.Dimensions > 0 && e.noDims.Load() && len(out.Vectors) > 0 {
+		out.Usage.Notice = join(out.Usage.Notice, fmt.Sprintf("the server gives this model's vectors %s dimensions, not the %s asked for",
+			thousands(len(out.Vectors[0])), thousands(e.config.Dimensions)))
 	}
 	return out, sameDimension(out.Vectors)
 }
@@ -111,15 +117,14 @@ func (e *Embedder) embed(ctx context.Context, texts []string) ([][]float32, llm.
 	return vectors, usage, describe(err)
 }
 
+// call asks once, or once more where the server says that it does not know dimensions, and from then on without them.
 func (e *Embedder) call(ctx context.Context, texts []string) ([][]float32, llm.Usage, error) {
-	params := openai.EmbeddingNewParams{
-		Model: e.config.Model, EncodingFormat: openai.EmbeddingNewParamsEncodingFormatFloat,
-		Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: texts},
-	}
-	if e.config.Dimensions > 0 {
-		params.Dimensions = param.NewOpt(int64(e.config.Dimensions))
-	}
+	params := e.params(texts)
 	res, err := e.service.New(ctx, params, e.options...)
+	if params.Dimensions.Valid() && lacksDimensions(err) {
+		e.noDims.Store(true)
+		res, err = e.service.New(ctx, e.params(texts), e.options...)
+	}
 	if err != nil {
 		return nil, llm.Usage{}, fault(ctx, err)
 	}
@@ -127,6 +132,24 @@ func (e *Embedder) call(ctx context.Context, texts []string) ([][]float32, llm.U
 	usage := llm.Usage{Model: e.config.Model, Tokens: int(n), CostUSD: e.price(res.Model, e.config.Model).of(n, 0)}
 	vectors, err := order(res.Data, len(texts))
 	return vectors, usage, err
+}
+
+func (e *Embedder) params(texts []string) openai.EmbeddingNewParams {
+	params := openai.EmbeddingNewParams{
+		Model: e.config.Model, EncodingFormat: openai.EmbeddingNewParamsEncodingFormatFloat,
+		Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: texts},
+	}
+	if e.config.Dimensions > 0 && !e.noDims.Load() {
+		params.Dimensions = param.NewOpt(int64(e.config.Dimensions))
+	}
+	return params
+}
+
+// lacksDimensions reports whether the server does not know the parameter, or not for this model. That it does not like the
+// number is another matter, which whoever set it should hear of.
+func lacksDimensions(err error) bool {
+	e, ok := refusal(err)
+	return ok && contains(e.said, "dimension") && contains(e.said, "support", "unknown", "unrecognized", "unrecognised", "unexpected", "not permitted", "not allowed")
 }
 
 // order puts the vectors into the order of their texts, and normalises them.

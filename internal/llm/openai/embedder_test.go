@@ -48,6 +48,50 @@ func TestDimensionsAreAskedForWhereSet(t *testing.T) {
 	}
 }
 
+func TestServersWithoutDimensionsAreAskedOnce(t *testing.T) {
+	t.Parallel()
+	for _, said := range []string{
+		"This model does not support specifying dimensions.",
+		`Model "m" does not support matryoshka representation, changing output dimensions will lead to poor results.`,
+		"Unrecognized request argument supplied: dimensions",
+		`[{'type': 'extra_forbidden', 'loc': ('body', 'dimensions'), 'msg': 'Extra inputs are not permitted'}]`,
+	} {
+		t.Run(said, func(t *testing.T) {
+			t.Parallel()
+			var r recorder
+			e := embedder(t, start(t, r.script(dimensionsFail(said))), openai.Config{Dimensions: 7})
+			for range 2 {
+				v, err := e.Embed(t.Context(), texts(1))
+				if err != nil || !strings.Contains(v.Usage.Notice, "dimensions, not the 7 asked for") {
+					t.Errorf("%v, with the notice %q", err, v.Usage.Notice)
+				}
+			}
+			if len(r.calls) != 3 {
+				t.Errorf("%d calls, want 2 and then 1", len(r.calls))
+			}
+		})
+	}
+	t.Run("ANumberThatItDoesNotTakeIsRefused", func(t *testing.T) {
+		t.Parallel()
+		var r recorder
+		said := "Invalid value for 'dimensions' = 4096. Must be less than or equal to 1536."
+		_, err := embedder(t, start(t, r.script(dimensionsFail(said))), openai.Config{Dimensions: 4096}).Embed(t.Context(), texts(1))
+		if memory.CodeOf(err) != memory.CodeRefused || len(r.calls) != 1 {
+			t.Errorf("%v after %d calls", err, len(r.calls))
+		}
+	})
+}
+
+// dimensionsFail refuses requests that ask for dimensions.
+func dimensionsFail(said string) llmtest.Script {
+	return func(c llmtest.Call) llmtest.Behaviour {
+		if strings.Contains(string(c.Request.Body), `"dimensions"`) {
+			return llmtest.Fail(400, "invalid_request_error", said, "", "")
+		}
+		return nil
+	}
+}
+
 func TestLongListsAreSplit(t *testing.T) {
 	t.Parallel()
 	all := texts(10)
