@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ const key = "sk_soak"
 // cluster is a set of processes with everything around them.
 type cluster struct {
 	binary    string
+	env       []string // of the processes, beyond what they need
 	dir, data string
 	processes []*process
 	apis      []*wire // one before each API
@@ -35,6 +37,9 @@ type cluster struct {
 func open(ctx context.Context, o *options, topology string, m *model) (c *cluster, err error) {
 	c = &cluster{binary: o.binary, dir: filepath.Join(o.dir, topology), failed: make(chan error, 100)}
 	c.data = filepath.Join(c.dir, "data")
+	if o.env != "" {
+		c.env = strings.Split(o.env, ",")
+	}
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return nil, err
 	}
@@ -88,6 +93,7 @@ func (c *cluster) add(w wires, commands ...string) error {
 		p := &process{name: fmt.Sprintf("%s-%d", command, i), args: []string{command, "--data", c.data}}
 		p.log = filepath.Join(c.dir, p.name+".log")
 		p.env = environment(c.data, "SWITCHYARD_CHAT_BASE_URL=http://"+c.llm.address()+"/"+p.name+"/v1", "SWITCHYARD_CHAT_API_KEY=x")
+		p.env = append(p.env, c.env...)
 		if c.temporal != nil {
 			p.env = append(p.env, "SWITCHYARD_TEMPORAL_ADDRESS="+c.temporal.address())
 		}

@@ -31,6 +31,7 @@ type options struct {
 	thinking   time.Duration
 	drain      time.Duration
 	rolling    int
+	env        string
 	json       bool
 	verbose    bool
 }
@@ -47,6 +48,7 @@ func flags(o *options, args []string) error {
 	f.DurationVar(&o.thinking, "thinking", 3*time.Second, "how long the LLM takes for an answer")
 	f.DurationVar(&o.drain, "drain", 10*time.Minute, "how long everything may take to be over once the load has ended")
 	f.IntVar(&o.rolling, "rolling", 0, "instead of all that: replace the processes in an orderly way, one after another, so often")
+	f.StringVar(&o.env, "env", "", "more environment for the processes: NAME=value, separated by commas")
 	f.BoolVar(&o.json, "json", false, "print the figures as JSON")
 	f.BoolVar(&o.verbose, "v", false, "print what is done to the processes")
 	if err := f.Parse(args); err != nil {
