@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -80,10 +81,18 @@ func (x index) model() mongo.IndexModel {
 	return mongo.IndexModel{Keys: x.keys, Options: o}
 }
 
+// buildTime is how long indexes may take to be made of what is stored already, where the context sets no end.
+const buildTime = 24 * time.Hour
+
 // Migrate makes the indexes that are missing, and makes those anew that have another form, which earlier versions may
 // have left. It may run again at any time, beside the service too; only where a unique index has to be made anew, no
 // other process must write meanwhile. Indexes of other names stay as they are.
 func (s *Store) Migrate(ctx context.Context) error {
+	if _, ends := ctx.Deadline(); !ends { // else Config.Timeout would break the building of an index off
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, buildTime)
+		defer cancel()
+	}
 	_, different, err := s.compare(ctx)
 	if err != nil {
 		return err

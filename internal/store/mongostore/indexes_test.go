@@ -3,9 +3,13 @@
 package mongostore
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -74,5 +78,23 @@ func TestMigrateMendsAnIndexOfAnotherForm(t *testing.T) {
 		if err := s.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestMigrateGivesIndexesTheTimeTheyNeed(t *testing.T) {
+	t.Parallel()
+	var longest atomic.Int64
+	s := openBare(t, func(o *options.ClientOptions) {
+		o.SetMonitor(&event.CommandMonitor{Started: func(_ context.Context, e *event.CommandStartedEvent) {
+			if ms, err := e.Command.LookupErr("maxTimeMS"); err == nil && e.CommandName == "createIndexes" {
+				longest.Store(max(longest.Load(), ms.AsInt64()))
+			}
+		}})
+	})
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if ms := longest.Load(); ms != 0 && ms < time.Hour.Milliseconds() {
+		t.Errorf("an index may take %d ms to be made", ms)
 	}
 }

@@ -45,17 +45,18 @@ func (o outbox) Owed(ctx context.Context, limit int) ([]memory.Event, error) {
 	return found[:min(limit, len(found))], nil
 }
 
+// Settle takes a document's last owed event away together with the list: an empty list would stay in the index of what is
+// owed for ever, before everything that is.
 func (o outbox) Settle(ctx context.Context, events []memory.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	ids := make([]string, len(events))
-	for i, e := range events {
-		ids[i] = e.ID
+	var models []mongo.WriteModel
+	for _, e := range events {
+		last := doc("owed.id", e.ID, "owed.1", doc("$exists", false))
+		models = append(models,
+			mongo.NewUpdateOneModel().SetFilter(last).SetUpdate(doc("$unset", doc("owed", ""))),
+			mongo.NewUpdateOneModel().SetFilter(doc("owed.id", e.ID)).SetUpdate(doc("$pull", doc("owed", doc("id", e.ID)))))
 	}
 	for _, c := range o.collections() {
-		_, err := c.UpdateMany(ctx, doc("owed.id", doc("$in", ids)), doc("$pull", doc("owed", doc("id", doc("$in", ids)))))
-		if err != nil {
+		if _, err := bulk(ctx, c, models); err != nil {
 			return wrap(ctx, err)
 		}
 	}

@@ -6,12 +6,15 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/switchyard-ai/switchyard/internal/id"
+	"github.com/switchyard-ai/switchyard/internal/store"
 	"github.com/switchyard-ai/switchyard/internal/store/storetest"
 	"github.com/switchyard-ai/switchyard/internal/testservers"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
 // openNew opens a database of the test's own, with its indexes made, which goes when the test is over.
@@ -63,4 +66,36 @@ func documents(s *Store) storetest.Ports {
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	storetest.Documents(t, func(tb testing.TB) storetest.Ports { return documents(openNew(tb)) })
+}
+
+// TestNothingIsLeftOfWhatWasOwed looks for empty lists, which would stay in the index of what is owed.
+func TestNothingIsLeftOfWhatWasOwed(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	in := known("x", "text")
+	var events []memory.Event
+	for range 3 { // a memory that owes three events
+		p, err := put(t, s, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds, err := s.Runs().Claim(t.Context(), store.Claim{Refs: []memory.Ref{p.Memory.Ref()}, Owner: "p", Until: time.Now().Add(time.Minute)})
+		if err != nil || len(ds) != 1 {
+			t.Fatal(ds, err)
+		}
+		e := memory.Event{ID: id.New(id.Event), Workspace: "wsp_1", Time: memory.Now()}
+		events = append(events, e)
+		if _, err := s.Runs().Finish(t.Context(), []store.Finish{{Ref: p.Memory.Ref(), Fence: ds[0].Fence, Status: memory.StatusFailed, Event: &e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, some := range [][]memory.Event{events[:1], events[1:]} {
+		if err := s.Outbox().Settle(t.Context(), some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := s.memories.CountDocuments(t.Context(), doc("owed", exists()))
+	if err != nil || n != 0 {
+		t.Errorf("%d lists are left, %v", n, err)
+	}
 }
