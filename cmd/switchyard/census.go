@@ -28,17 +28,18 @@ func newDoctorCommand(t *console) *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what is wrong, and how to mend it",
 		Long:  "Looks at what Switchyard runs on and says what is wrong with it, and how to mend it.\n\n" + censusHelp,
-		Example: `  switchyard doctor --census
+		Example: `  switchyard doctor --config /etc/switchyard.yaml
+  switchyard doctor --census
   switchyard doctor --repair          # says what it would do
   switchyard doctor --repair --yes    # does it`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !f.wanted() {
-				return misuse(cmd, errors.New("say what to look at: --census"))
-			}
 			cfg, err := s.load()
 			if err != nil {
 				return err
+			}
+			if !f.wanted() {
+				return runDoctor(cmd.Context(), t, cfg, f.json)
 			}
 			return f.run(cmd.Context(), t, cfg)
 		},

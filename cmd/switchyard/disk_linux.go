@@ -29,6 +29,13 @@ func networkDisk(dir string) (string, error) {
 	}
 }
 
+// freeBytes is how much room the disk of the folder has for this user; negative: not known.
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	err := unix.Statfs(below(dir), &st)
+	return int64(st.Bavail) * st.Bsize, err //nolint:gosec // no disk is that big
+}
+
 // networkKind goes by the numbers that statfs(2) gives file systems.
 func networkKind(number uint32) string {
 	switch number {

@@ -19,7 +19,6 @@ type dependency struct {
 	migrate  func(ctx context.Context) error // makes it; nil: nothing to make
 	spare    bool                            // the service does without what migrate makes, so readiness does not ask for it
 	about    func(ctx context.Context) (about, error)
-	try      func(ctx context.Context) error // writes something of its own and deletes it; nil: cannot be tried
 
 	mu      sync.Mutex
 	checked bool

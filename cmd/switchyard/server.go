@@ -113,7 +113,11 @@ func (s *server) openRedis() error {
 	s.closers.add(c.Close)
 	s.redis = live.NewRedis(c, s.log)
 	s.hub = s.redis
-	s.stores.Servers = append(s.stores.Servers, &dependency{name: "redis", address: configs.Hide(s.cfg.Redis.URL), optional: true, ping: s.redis.Ping})
+	s.stores.Servers = append(s.stores.Servers, &dependency{name: "redis", address: configs.Hide(s.cfg.Redis.URL), optional: true, ping: s.redis.Ping,
+		about: func(ctx context.Context) (about, error) {
+			clock, err := c.Time(ctx).Result()
+			return about{clock: clock}, err
+		}})
 	return nil
 }
 

@@ -77,6 +77,7 @@ func (s *stores) openNeo4j(ctx context.Context, cfg configs.Neo4j, c *closers) e
 	}
 	c.add(n.Close)
 	d := &dependency{name: "neo4j", address: configs.Hide(cfg.URI), optional: true, ping: n.Ping, check: n.Check, migrate: n.Migrate}
+	d.about = func(ctx context.Context) (about, error) { v, err := n.Version(ctx); return about{version: v}, err }
 	s.Graph = constrained{n.Graph(), d}
 	s.Servers = append(s.Servers, d)
 	return nil
@@ -104,7 +105,8 @@ func (s *stores) openMongo(ctx context.Context, cfg configs.Mongo, c *closers) e
 	}
 	c.add(m.Close)
 	s.documents(m)
-	s.Servers = append(s.Servers, &dependency{name: "mongo", address: configs.Hide(cfg.URI), ping: m.Ping, check: m.Check, migrate: m.Migrate})
+	s.Servers = append(s.Servers, &dependency{name: "mongo", address: configs.Hide(cfg.URI), ping: m.Ping, check: m.Check, migrate: m.Migrate,
+		about: func(ctx context.Context) (about, error) { v, clock, err := m.About(ctx); return about{v, clock}, err }})
 	return nil
 }
 

@@ -138,6 +138,19 @@ func TestSplitProcesses(t *testing.T) {
 		}
 	})
 
+	t.Run("DoctorSaysWhatIsWellAndWhatIsNot", func(t *testing.T) {
+		out, err := c.run("doctor", "--json")
+		if err != nil {
+			t.Errorf("where all is well: %v\n%s", err, out)
+		}
+		c.proxies["SWITCHYARD_NEO4J_URI"].Cut()
+		out, err = c.run("doctor")
+		c.proxies["SWITCHYARD_NEO4J_URI"].Mend("")
+		if err == nil || !strings.Contains(out, "wrong  neo4j, connection") || !strings.Contains(out, "is it running, at") {
+			t.Errorf("with Neo4j away: %v\n%s", err, out)
+		}
+	})
+
 	t.Run("AProcessThatDiesIsTakenOverByAWorker", func(t *testing.T) {
 		must(t, c.b.Kill())
 		m := add(ctx, t, a, memory.Input{Content: "The Lion found his courage.", Track: memory.TrackDurable})
