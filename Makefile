@@ -64,8 +64,11 @@ test-race: ## Run the tests with the race detector; needs a C compiler
 	CGO_ENABLED=1 go test -race -tags lean ./...
 
 .PHONY: test-integration
-test-integration: build ## Run the end-to-end tests against bin/switchyard
-	SWITCHYARD_BIN=$(CURDIR)/$(BIN) go test -tags "lean e2e" -count=1 -v ./internal/e2e/...
+test-integration: build ## Run the suites of the adapters and the end-to-end stories on real servers; says what ran on what
+	SWITCHYARD_BIN=$(CURDIR)/$(BIN) go test -json -tags "lean e2e" -count=1 -p 1 -timeout 20m $(INTEGRATION) | go run -tags lean ./internal/testservers/report
+
+# The packages with tests that need servers or the binary.
+INTEGRATION = $$(git grep -l '^//go:build e2e' -- '*_test.go' | xargs -rn1 dirname | sort -u | sed 's,^,./,')
 
 .PHONY: faults
 faults: ## Put error, panic, kill -9 and a stall on both sides of every boundary, and plant every bug (PART="kill before" for a part)

@@ -65,6 +65,7 @@ var allowed = []row{
 	{pkg: "internal/parity"},     // tests only
 	{pkg: "internal/importtest"}, // tests only
 	{pkg: "internal/testservers/temporald", may: list("internal/embedded")},
+	{pkg: "internal/testservers/report", may: list("internal/testservers")},
 }
 
 // A home says where a module may be imported, and so what has to change when it does.
