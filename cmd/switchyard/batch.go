@@ -132,6 +132,9 @@ func (r *remote) watch(ctx context.Context, c *client.Client, id string) error {
 // batchOutcome is the exit code of a batch that is over.
 func batchOutcome(b memory.Batch) error {
 	look := fmt.Sprintf("see which and why: switchyard batch items %s --status failed,degraded,rejected", b.ID)
+	if b.Counts.Rejected > 0 {
+		look += fmt.Sprintf("\nmend what was rejected: switchyard batch items %s --sent > mend.ndjson", b.ID)
+	}
 	switch b.Status {
 	case memory.BatchCompletedWithErrors:
 		return exitWith(exitPartly, "the batch completed with errors: %d failed, %d degraded, %d rejected\n%s", b.Counts.Failed, b.Counts.Degraded, b.Counts.Rejected, look)

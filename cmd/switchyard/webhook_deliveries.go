@@ -26,7 +26,7 @@ func newWebhookDeliveries(r *remote) *cobra.Command {
 		Use:   "deliveries ENDPOINT",
 		Short: "List the deliveries to an endpoint, newest first",
 		Example: `  switchyard webhook deliveries ` + exampleEndpointID + ` --status failed,held --since 24h
-  switchyard webhook deliveries ` + exampleEndpointID + ` --status failed --limit 0 --json | jq -r .id | xargs -n1 switchyard webhook redeliver`,
+  switchyard webhook deliveries ` + exampleEndpointID + ` --status failed --limit 0 --json | jq -r .id | xargs -r -n1 switchyard webhook redeliver`,
 		Args: takes("ENDPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if q.Since, err = r.since(since); err != nil {

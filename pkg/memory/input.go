@@ -54,9 +54,9 @@ func tooLarge(pointer, format string, args ...any) error {
 func validContent(s string) error {
 	switch {
 	case strings.TrimSpace(s) == "":
-		return invalid("/content", "content must not be empty")
+		return invalid("/content", "must not be empty")
 	case len(s) > MaxContentBytes:
-		return tooLarge("/content", "content has %d bytes; at most %d are taken", len(s), MaxContentBytes)
+		return tooLarge("/content", "has %d bytes; at most %d are taken", len(s), MaxContentBytes)
 	}
 	return validText("/content", s, MaxContentBytes)
 }
