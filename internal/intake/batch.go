@@ -62,7 +62,7 @@ func (in *Intake) Batch(ctx context.Context, u Upload) (Received, error) {
 		return Received{Report: p.report.finish(in.cfg.Estimate)}, nil
 	}
 	if p.sealed != nil {
-		return in.repeated(p)
+		return p.repeated()
 	}
 	b := p.batch
 	b.Name, b.Priority, b.WebhookURL, b.Pages = u.Spec.Name, u.Spec.Priority, u.Spec.WebhookURL, p.pages
@@ -116,7 +116,7 @@ func (p *pager) begin(ctx context.Context) error {
 }
 
 // repeated answers an upload whose batch an earlier try has sealed.
-func (in *Intake) repeated(p *pager) (Received, error) {
+func (p *pager) repeated() (Received, error) {
 	if p.items != p.sealed.Counts.Total {
 		return Received{}, memory.Errorf(memory.CodeKeyReused, "an upload of %d memories was sent under this key before; this one has %d", p.sealed.Counts.Total, p.items)
 	}
