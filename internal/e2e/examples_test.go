@@ -151,9 +151,9 @@ func absolute(t *testing.T, path string) string {
 func (x *examples) made(t *testing.T, line string) string {
 	t.Helper()
 	ctx, c := limited(t, time.Minute), x.server.Client()
-	replace := func(prefix string, make func() string) {
+	replace := func(prefix string, create func() string) {
 		if re := regexp.MustCompile(prefix + `_01K[0-9A-Z]{23}`); re.MatchString(line) {
-			line = re.ReplaceAllString(line, make())
+			line = re.ReplaceAllString(line, create())
 		}
 	}
 	endpoint := func() client.Endpoint {
