@@ -79,7 +79,8 @@ func (s *Store) inForce(ctx context.Context) (state, error) {
 	return s.readState(ctx)
 }
 
-// change stores the state that change makes of the one in force. It tries again where another process was quicker.
+// change stores the state that change makes of the one in force. It tries again where another process was quicker, or so
+// quick after it that it cannot tell: what a change does may be done twice.
 func (s *Store) change(ctx context.Context, change func(*state) error) error {
 	for range 10 {
 		st, err := s.readState(ctx)
