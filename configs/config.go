@@ -74,13 +74,18 @@ type LLM struct {
 	// ReasoningEffort is how much a reasoning model thinks: none, low, medium and so on. Chat only. Default: low for
 	// the default model, not sent for others.
 	ReasoningEffort string `yaml:"reasoning_effort"`
-	// Dimensions asks for vectors of that length, which not every server and model knows. Embeddings only. Default 0:
-	// not sent.
+	// Dimensions asks for vectors of that length. Where a server does not know that, or not for the model, vectors have the
+	// model's own length, and receipts say so. Embeddings only. Default 0: not sent.
 	Dimensions int `yaml:"dimensions"`
 	// MaxBatch is how many texts the server takes in one call. Embeddings only. Default 2,048.
 	MaxBatch int `yaml:"max_batch"`
 	// Prices are what models cost, by name, besides those known and in place of them. Default none.
 	Prices map[string]Price `yaml:"prices"`
+	// RequestsPerMinute is how many calls the pipeline makes to the model at most, over all processes where there is a
+	// Redis; what is more waits, as it would for a 429. Searches are not counted. Default 0: no limit.
+	RequestsPerMinute int `yaml:"requests_per_minute"`
+	// TokensPerMinute is the same for tokens, in and out. Default 0: no limit.
+	TokensPerMinute int `yaml:"tokens_per_minute"`
 }
 
 // Price is what a model costs in USD for a million tokens.

@@ -24,6 +24,7 @@ import (
 	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/live"
 	"github.com/switchyard-ai/switchyard/internal/llm"
+	"github.com/switchyard-ai/switchyard/internal/llm/budget"
 	"github.com/switchyard-ai/switchyard/internal/llm/pace"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/search"
@@ -56,6 +57,7 @@ type server struct {
 	starter  *batch.Starter
 
 	chatGate, embeddingGate pace.Gate
+	budget                  *budget.Budget
 }
 
 // hub tells watchers of memories and batches what becomes of them, and takes that from whoever works.
@@ -103,6 +105,7 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 
 // openRedis lets processes tell each other of progress. Redis may be away: watchers then see it in the store, later.
 func (s *server) openRedis() error {
+	s.budget = s.rates(nil)
 	if s.cfg.Redis.URL == "" {
 		return nil
 	}
@@ -111,6 +114,7 @@ func (s *server) openRedis() error {
 		return fmt.Errorf("SWITCHYARD_REDIS_URL: %w", err)
 	}
 	s.closers.add(c.Close)
+	s.budget = s.rates(budget.NewRedis(c))
 	s.redis = live.NewRedis(c, s.log)
 	s.hub = s.redis
 	s.stores.Servers = append(s.stores.Servers, &dependency{name: "redis", address: configs.Hide(s.cfg.Redis.URL), optional: true, ping: s.redis.Ping,
@@ -119,6 +123,16 @@ func (s *server) openRedis() error {
 			return about{clock: clock}, err
 		}})
 	return nil
+}
+
+// rates are the rate budgets of the models, counted by the process itself where shared is nil.
+func (s *server) rates(shared budget.Counters) *budget.Budget {
+	limits := func(l configs.LLM) budget.Limits {
+		return budget.Limits{Requests: l.RequestsPerMinute, Tokens: l.TokensPerMinute}
+	}
+	return budget.New(budget.Config{Models: map[string]budget.Limits{
+		s.models.Extractor.Model(): limits(s.cfg.Chat), s.models.Embedder.Model(): limits(s.cfg.Embedding),
+	}}, shared)
 }
 
 // checkModelNow refuses to start with a wrong model where the vectors can be asked for theirs. Where they are away,
@@ -224,9 +238,9 @@ func (s *server) webhookStores() webhooks.Stores {
 	}
 }
 
-// paced keeps both tracks from a model that said that it has too many requests.
+// paced keeps both tracks from a model that said that it has too many requests, and within the rate budgets.
 func (s *server) paced(p pipeline.Parts) pipeline.Parts {
-	p.Extractor, p.Embedder = s.chatGate.Extractor(p.Extractor), s.embeddingGate.Embedder(p.Embedder)
+	p.Extractor, p.Embedder = s.budget.Extractor(s.chatGate.Extractor(p.Extractor)), s.budget.Embedder(s.embeddingGate.Embedder(p.Embedder))
 	return p
 }
 

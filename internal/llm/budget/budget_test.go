@@ -145,6 +145,18 @@ func (a answering) Rerank(context.Context, string, []string) (llm.Ranking, error
 	return llm.Ranking{Usage: llm.Usage{Tokens: a.tokens}}, a.err
 }
 
+func TestACallThatIsKeptBackTakesNoTokens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := limited(budget.Limits{Tokens: 60_000}, nil)
+		for range 100 {
+			if _, err := b.Extractor(answering{err: llm.ErrHeld}).UseCases(t.Context(), llm.Question{}); memory.CodeOf(err) == memory.CodeRateLimited {
+				t.Fatal("the budget is used up by calls that were not made:", err)
+			}
+		}
+	})
+}
+
 func TestEachCallIsWithinTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(ctx context.Context, b *budget.Budget, a answering) error{

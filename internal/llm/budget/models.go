@@ -2,6 +2,7 @@ package budget
 
 import (
 	"context"
+	"errors"
 
 	"github.com/switchyard-ai/switchyard/internal/llm"
 )
@@ -74,7 +75,7 @@ func within[T any](ctx context.Context, b *Budget, model string, tokens int, cal
 		return out, err
 	}
 	out, used, err := call()
-	if err == nil || used > 0 {
+	if err == nil || used > 0 || errors.Is(err, llm.ErrHeld) { // kept back on the way: it took nothing
 		b.Settle(context.WithoutCancel(ctx), model, tokens, used)
 	}
 	return out, err
