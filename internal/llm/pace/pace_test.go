@@ -124,7 +124,9 @@ func TestGate(t *testing.T) {
 				go func() { done <- m.ask(t) }()
 			}
 			for range 20 {
-				<-done
+				if err := <-done; memory.CodeOf(err) != memory.CodeRateLimited {
+					t.Error(err)
+				}
 			}
 			if wait := memory.RetryAfter(m.ask(t)); wait > 2*leastPause {
 				t.Errorf("calls wait for %v after one burst", wait)
