@@ -50,7 +50,7 @@ type roundTripper struct {
 
 func (t roundTripper) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	err = t.m.at(r.Context(), pointWebhook, func() error {
-		res, err = t.next.RoundTrip(r)
+		res, err = t.next.RoundTrip(r) //nolint:bodyclose // the caller does
 		return err
 	})
 	if err != nil && res != nil {
@@ -67,7 +67,7 @@ func AnswerPoint(method, path string) string {
 	return "Answer." + method + " " + ids.ReplaceAllString(path, "/{id}")
 }
 
-var ids = regexp.MustCompile(`/[a-z]{3}_[0-9A-Za-z]+|/\{[a-z]+\}`) //nolint:gochecknoglobals // a constant
+var ids = regexp.MustCompile(`/[a-z]{3}_[0-9A-Za-z]+|/\{[a-z]+\}`)
 
 // Answers puts faults around the answers to requests that change something: before one, what it says has been done and
 // nobody has been told; an error there is an answer that is lost on its way.

@@ -87,7 +87,7 @@ func (w *world) live(ctx context.Context, bug string, due []Fault) (stop func() 
 				}
 			}
 			if deaths++; w.deadly() < deaths { // nothing ended it but itself
-				w.breach("died", "the process ended by itself: %v\n%s", err, w.process.LogTail())
+				w.breachf("died", "the process ended by itself: %v\n%s", err, w.process.LogTail())
 				_ = w.process.Kill()
 				return
 			}
@@ -98,7 +98,7 @@ func (w *world) live(ctx context.Context, bug string, due []Fault) (stop func() 
 		select {
 		case <-over:
 		case <-time.After(2 * time.Minute):
-			w.breach("stuck", "the process did not stop")
+			w.breachf("stuck", "the process did not stop")
 			_ = w.process.Kill()
 		}
 		return starts

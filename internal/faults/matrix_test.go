@@ -124,7 +124,7 @@ func play(t *testing.T, bug string, due []Fault, only ...string) result {
 	}
 	var err error
 	if res.answers, err = w.answers(ctx); err != nil {
-		w.breach("story", "openapi: %v", err)
+		w.breachf("story", "openapi: %v", err)
 	}
 	w.settle(ctx)
 	w.quiet(ctx)

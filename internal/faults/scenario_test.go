@@ -46,7 +46,7 @@ func (w *world) until(ctx context.Context, what string, is func(words []string) 
 		}
 		time.Sleep(50 * time.Millisecond) // the journal is a file
 	}
-	w.breach("story", "%s did not happen", what)
+	w.breachf("story", "%s did not happen", what)
 	return false
 }
 
@@ -88,10 +88,10 @@ func frozen(t *testing.T, bug string) []string {
 	})
 	must(t, first.Signal(syscall.SIGCONT))
 	if _, err := w.final(ctx, "/v1/memories/"+id); err != nil || !took {
-		w.breach("lost", "%s: %v", id, err)
+		w.breachf("lost", "%s: %v", id, err)
 	}
 	if err := first.Stop(); err != nil { // it has nothing left to say
-		w.breach("stuck", "the process that was frozen: %v", err)
+		w.breachf("stuck", "the process that was frozen: %v", err)
 	}
 	must(t, second.Stop())
 	w.verify(context.WithoutCancel(ctx))
@@ -109,11 +109,11 @@ func long(t *testing.T, bug string) []string {
 	id, err := w.post(ctx, "long", "A very slow walk to the Emerald City", nil)
 	must(t, err)
 	if _, err := w.final(ctx, "/v1/memories/"+id); err != nil {
-		w.breach("lost", "%s: %v", id, err)
+		w.breachf("lost", "%s: %v", id, err)
 	}
 	for _, e := range w.entries() {
 		if e.words[0] == "entrusted" && e.words[1] == id {
-			w.breach("stolen", "%s was taken from a process that lives: %v", id, e.words)
+			w.breachf("stolen", "%s was taken from a process that lives: %v", id, e.words)
 		}
 	}
 	stop()
@@ -139,7 +139,7 @@ func limited(t *testing.T, bug string) []string {
 	stop := w.live(ctx, bug, nil)
 	for _, name := range []string{"one", "two", "three", "four"} {
 		if _, err := w.post(ctx, name, "A limited Munchkin, number "+name, nil); err != nil {
-			w.breach("story", "%v", err)
+			w.breachf("story", "%v", err)
 		}
 	}
 	for ctx.Err() == nil && w.llm.Stats().Calls["UseCases"] < refusals {
@@ -157,7 +157,7 @@ func (w *world) closed(ctx context.Context) {
 	var router struct{ Breakers map[string]string }
 	_ = json.Unmarshal(r.body, &router)
 	if err == nil && router.Breakers["chat"] != "closed" {
-		w.breach("breaker", "it is %q though the model only said 429: %s", router.Breakers["chat"], r.body)
+		w.breachf("breaker", "it is %q though the model only said 429: %s", router.Breakers["chat"], r.body)
 	}
 	time.Sleep(20 * time.Millisecond) // between two looks
 }
@@ -183,7 +183,7 @@ func orphaned(t *testing.T, bug string) []string {
 	must(t, w.process.Start(ctx))
 	w.until(ctx, "the taking up", func(words []string) bool { return words[0] == "entrusted" && words[1] == id })
 	if took := time.Since(died); took > 15*time.Second {
-		w.breach("late", "the orphan was found %v after its owner's end", took)
+		w.breachf("late", "the orphan was found %v after its owner's end", took)
 	}
 	w.settle(ctx)
 	must(t, w.process.Stop())
@@ -210,13 +210,13 @@ func away(t *testing.T, bug string) []string {
 	accepted := func(path, key, body string, header ...string) string {
 		r, err := w.try(ctx, http.MethodPost, path, key, body, header...)
 		if err != nil || r.status != http.StatusAccepted {
-			w.breach("refused", "%s was answered %d %s (%v) without Temporal", path, r.status, r.body, err)
+			w.breachf("refused", "%s was answered %d %s (%v) without Temporal", path, r.status, r.body, err)
 		}
 		return r.field("id")
 	}
 	single := accepted("/v1/memories", "single", `{"content":"The city is green meanwhile"}`)
 	if _, err := w.final(ctx, "/v1/memories/"+single); err != nil {
-		w.breach("lost", "the single memory waits for Temporal: %v", err)
+		w.breachf("lost", "the single memory waits for Temporal: %v", err)
 	}
 	w.expect(expected{id: single, content: "The city is green meanwhile", version: 1})
 	later := accepted("/v1/memories", "durable", `{"content":"The Witch is dead meanwhile","track":"durable"}`)
@@ -225,9 +225,9 @@ func away(t *testing.T, bug string) []string {
 	batch := accepted("/v1/batches", "batch", lines(contents...), "Content-Type", "application/x-ndjson")
 	proxy.Mend("")
 	if _, err := w.final(ctx, "/v1/batches/"+batch); err != nil {
-		w.breach("lost", "the batch: %v", err)
+		w.breachf("lost", "the batch: %v", err)
 	} else if err := w.members(ctx, batch, contents); err != nil {
-		w.breach("lost", "the batch: %v", err)
+		w.breachf("lost", "the batch: %v", err)
 	}
 	w.settle(ctx)
 	stop()

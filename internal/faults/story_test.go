@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func (w *world) tell(ctx context.Context, round int, only ...string) {
 		}
 		g.Go(func() error {
 			if err := story(ctx, w, fmt.Sprintf("%s-%d", w.name, round)); err != nil {
-				w.breach("story", "%s: %v", name, err)
+				w.breachf("story", "%s: %v", name, err)
 			}
 			return nil
 		})
@@ -48,9 +49,7 @@ func encoded(v any) string {
 // post hands a memory in and expects it to be finished.
 func (w *world) post(ctx context.Context, key, content string, more map[string]any, header ...string) (string, error) {
 	body := map[string]any{"content": content}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	r, err := w.wants(ctx, []int{http.StatusAccepted, http.StatusOK}, http.MethodPost, "/v1/memories", key, encoded(body), header...)
 	if err != nil {
 		return "", err
@@ -67,7 +66,7 @@ func single(ctx context.Context, w *world, round string) error {
 	}
 	again, err := w.post(ctx, "single-"+round, content, map[string]any{"webhook_url": w.hooks.URL})
 	if err == nil && again != id {
-		w.breach("twice", "one Idempotency-Key made %s and %s", id, again)
+		w.breachf("twice", "one Idempotency-Key made %s and %s", id, again)
 	}
 	if err != nil {
 		return err
@@ -119,7 +118,7 @@ func (w *world) erase(ctx context.Context, id string) error {
 	w.expect(expected{id: id, gone: true})
 	r, err := w.ask(ctx, http.MethodGet, "/v1/memories/"+id, "", "")
 	if err == nil && r.status != http.StatusNotFound {
-		w.breach("resurrected", "%s was erased and is there: %s", id, r.body)
+		w.breachf("resurrected", "%s was erased and is there: %s", id, r.body)
 	}
 	return err
 }
@@ -185,7 +184,7 @@ func batched(ctx context.Context, w *world, round string) error {
 	var c counts
 	_ = json.Unmarshal(r.body, &c)
 	if n := c.Counts; n.Total != 67 || n.Rejected != 64 || n.Completed != 3 {
-		w.breach("counts", "the batch ended %s", r.body)
+		w.breachf("counts", "the batch ended %s", r.body)
 	}
 	return w.members(ctx, id, contents)
 }
@@ -201,7 +200,7 @@ func (w *world) members(ctx context.Context, batch string, contents []string) er
 	}
 	_ = json.Unmarshal(r.body, &list)
 	if len(list.Items) != len(contents) {
-		w.breach("twice", "the batch made %d memories of %d lines", len(list.Items), len(contents))
+		w.breachf("twice", "the batch made %d memories of %d lines", len(list.Items), len(contents))
 	}
 	for _, m := range list.Items {
 		w.expect(expected{id: m.ID, content: m.Content, version: 1})
@@ -214,20 +213,20 @@ func cancelled(ctx context.Context, w *world, round string) error {
 	if err != nil {
 		return err
 	}
-	any := []int{http.StatusOK, http.StatusAccepted, http.StatusConflict} // it may be over, or not begun
+	fine := []int{http.StatusOK, http.StatusAccepted, http.StatusConflict} // it may be over, or not begun
 	for _, order := range []string{"pause", "resume"} {
-		if _, err := w.wants(ctx, any, http.MethodPost, "/v1/batches/"+id+"/"+order, "", ""); err != nil {
+		if _, err := w.wants(ctx, fine, http.MethodPost, "/v1/batches/"+id+"/"+order, "", ""); err != nil {
 			return err
 		}
 	}
-	if _, err := w.wants(ctx, any, http.MethodPost, "/v1/batches/"+id+"/cancel?undo=true", "", ""); err != nil {
+	if _, err := w.wants(ctx, fine, http.MethodPost, "/v1/batches/"+id+"/cancel?undo=true", "", ""); err != nil {
 		return err
 	}
 	if _, err := w.final(ctx, "/v1/batches/"+id); err != nil {
 		return err
 	}
 	// What was admitted while the order was on its way is undone by the next one.
-	if _, err := w.wants(ctx, any, http.MethodPost, "/v1/batches/"+id+"/cancel?undo=true", "", ""); err != nil {
+	if _, err := w.wants(ctx, fine, http.MethodPost, "/v1/batches/"+id+"/cancel?undo=true", "", ""); err != nil {
 		return err
 	}
 	return w.members(ctx, id, nil)
@@ -309,7 +308,7 @@ func fallen(ctx context.Context, w *world, round string) error {
 	}
 	r, err := w.final(ctx, "/v1/memories/"+id)
 	if err == nil && r.field("track") != "durable" {
-		w.breach("untrue", "the memory that fell off is on the track %s: %s", r.field("track"), r.field("track_reason"))
+		w.breachf("untrue", "the memory that fell off is on the track %s: %s", r.field("track"), r.field("track_reason"))
 	}
 	return err
 }

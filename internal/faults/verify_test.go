@@ -28,14 +28,14 @@ func (w *world) settle(ctx context.Context) {
 			continue
 		}
 		if _, err := w.final(ctx, "/v1/memories/"+e.id); err != nil {
-			w.breach("lost", "%s: %v", e.id, err)
+			w.breachf("lost", "%s: %v", e.id, err)
 		}
 	}
 	for _, e := range w.want {
 		for e.told && !e.gone && len(w.heard("memory.completed", e.id))+len(w.heard("memory.degraded", e.id))+len(w.heard("memory.failed", e.id)) == 0 {
 			select {
 			case <-ctx.Done():
-				w.breach("untold", "nobody was told that %s is over", e.id)
+				w.breachf("untold", "nobody was told that %s is over", e.id)
 				return
 			case <-time.After(100 * time.Millisecond):
 			}
@@ -66,7 +66,7 @@ func (w *world) heard(kind, id string) map[string]bool {
 func (w *world) verify(ctx context.Context) {
 	s, err := sqlitestore.Open(ctx, filepath.Join(w.process.Data, "switchyard.db"), sqlitestore.Config{})
 	if err != nil {
-		w.breach("store", "it does not open: %v", err)
+		w.breachf("store", "it does not open: %v", err)
 		return
 	}
 	defer s.Close()
@@ -81,7 +81,7 @@ func (w *world) verify(ctx context.Context) {
 func (w *world) documents(ctx context.Context, s *sqlitestore.Store) {
 	all, _, err := s.Memories().List(ctx, store.MemoryQuery{Workspace: workspace, Limit: 10_000})
 	if err != nil {
-		w.breach("store", "memories: %v", err)
+		w.breachf("store", "memories: %v", err)
 		return
 	}
 	stored := map[string]memory.Memory{}
@@ -93,27 +93,27 @@ func (w *world) documents(ctx context.Context, s *sqlitestore.Store) {
 		delete(stored, e.id)
 		switch {
 		case e.gone && there:
-			w.breach("resurrected", "%s was erased and is there, %s", e.id, m.Status)
+			w.breachf("resurrected", "%s was erased and is there, %s", e.id, m.Status)
 		case e.gone:
 		case !there:
-			w.breach("lost", "%s was acknowledged and is not there", e.id)
+			w.breachf("lost", "%s was acknowledged and is not there", e.id)
 		case w.poisoned(m):
 			if len(w.heard("memory."+string(m.Status), e.id)) == 0 && e.told {
-				w.breach("untold", "nobody was told that %s is %s", e.id, m.Status)
+				w.breachf("untold", "nobody was told that %s is %s", e.id, m.Status)
 			}
 			continue
 		case m.Status != memory.StatusCompleted || m.Content != e.content || m.Version != e.version:
-			w.breach("untrue", "%s is %s, version %d of %q; want completed, version %d of %q (error %+v)", e.id, m.Status, m.Version, m.Content, e.version, e.content, m.Error)
+			w.breachf("untrue", "%s is %s, version %d of %q; want completed, version %d of %q (error %+v)", e.id, m.Status, m.Version, m.Content, e.version, e.content, m.Error)
 		}
 		if told := w.heard("memory.completed", e.id); len(told) > 1 {
-			w.breach("told-twice", "the end of %s came with the ids %v", e.id, told)
+			w.breachf("told-twice", "the end of %s came with the ids %v", e.id, told)
 		}
 		if e.told && there && len(w.heard("memory.completed", e.id)) == 0 {
-			w.breach("untold", "nobody was told that %s is over", e.id)
+			w.breachf("untold", "nobody was told that %s is over", e.id)
 		}
 	}
 	for id, m := range stored {
-		w.breach("twice", "nobody asked for %s: %q", id, m.Content)
+		w.breachf("twice", "nobody asked for %s: %q", id, m.Content)
 	}
 	w.points(ctx, s)
 }
@@ -131,7 +131,7 @@ func (w *world) poisoned(m memory.Memory) bool {
 func (w *world) points(ctx context.Context, s *sqlitestore.Store) {
 	held, _, err := s.Vectors().Held(ctx, store.HeldQuery{Workspace: workspace, Limit: 10_000})
 	if err != nil {
-		w.breach("store", "points: %v", err)
+		w.breachf("store", "points: %v", err)
 	}
 	sums := map[string]int{}
 	for _, h := range held {
@@ -139,10 +139,10 @@ func (w *world) points(ctx context.Context, s *sqlitestore.Store) {
 	}
 	for _, e := range w.want {
 		if want := 1; !e.gone && !w.poison[e.id] && sums[e.id] != want {
-			w.breach("points", "%s has %d points, want %d", e.id, sums[e.id], want)
+			w.breachf("points", "%s has %d points, want %d", e.id, sums[e.id], want)
 		}
 		if e.gone && sums[e.id] != 0 {
-			w.breach("points", "%s was erased and has %d points", e.id, sums[e.id])
+			w.breachf("points", "%s was erased and has %d points", e.id, sums[e.id])
 		}
 	}
 }
@@ -155,10 +155,10 @@ func (w *world) census(ctx context.Context, s *sqlitestore.Store) {
 	}, census.Config{Grace: time.Millisecond, Recheck: time.Millisecond})
 	report, err := c.Take(ctx)
 	if err != nil {
-		w.breach("store", "the census failed: %v", err)
+		w.breachf("store", "the census failed: %v", err)
 	}
 	for _, d := range report.Drift {
-		w.breach("census", "%s", d)
+		w.breachf("census", "%s", d)
 	}
 }
 
@@ -166,15 +166,15 @@ func (w *world) census(ctx context.Context, s *sqlitestore.Store) {
 func (w *world) outbox(ctx context.Context, s *sqlitestore.Store) {
 	owed, err := s.Outbox().Owed(ctx, 100)
 	if err != nil || len(owed) > 0 {
-		w.breach("owed", "%d events are owed (%v)", len(owed), err)
+		w.breachf("owed", "%d events are owed (%v)", len(owed), err)
 	}
 	stats, _, err := s.Deliveries().Stats(ctx)
 	if err != nil || stats[store.DeliveryPending] > 0 {
-		w.breach("undelivered", "%d deliveries are pending (%v)", stats[store.DeliveryPending], err)
+		w.breachf("undelivered", "%d deliveries are pending (%v)", stats[store.DeliveryPending], err)
 	}
 	due, err := s.Erasures().Due(ctx, time.Now().Add(time.Hour), 100)
 	if err != nil || len(due) > 0 {
-		w.breach("erasures", "%d erasures are to be checked still (%v)", len(due), err)
+		w.breachf("erasures", "%d erasures are to be checked still (%v)", len(due), err)
 	}
 }
 
@@ -198,16 +198,16 @@ func (w *world) fences() {
 			id, version, fence, begin, what := e.words[1], e.words[2], number(e.words[3]), number(e.words[4]), e.words[5]
 			for _, c := range claims[id+" v"+version] {
 				if c.fence > fence && c.at < begin {
-					w.breach("fence", "%s of %s v%s was taken under fence %d after a claim with %d", what, id, version, fence, c.fence)
+					w.breachf("fence", "%s of %s v%s was taken under fence %d after a claim with %d", what, id, version, fence, c.fence)
 				}
 			}
 			for _, v := range versions[id] {
 				if v.fence > number(version) && v.at < begin {
-					w.breach("fence", "%s of %s v%s was taken after version %d", what, id, version, v.fence)
+					w.breachf("fence", "%s of %s v%s was taken after version %d", what, id, version, v.fence)
 				}
 			}
 			if at, ok := deletions[id]; ok && at < begin {
-				w.breach("fence", "%s of %s was taken after its deletion", what, id)
+				w.breachf("fence", "%s of %s was taken after its deletion", what, id)
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func (w *world) payments() {
 		for _, c := range w.calls {
 			at := done[fmt.Sprintf("%s %s v%d", c.method, e.id, e.version)]
 			if c.text == e.content && at != 0 && c.at.UnixNano() > at {
-				w.breach("paid-twice", "%s of %q was asked for again %v after its checkpoint", c.method, c.text, time.Duration(c.at.UnixNano()-at))
+				w.breachf("paid-twice", "%s of %q was asked for again %v after its checkpoint", c.method, c.text, time.Duration(c.at.UnixNano()-at))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func newWorldOf(t *testing.T, settings string) *world {
 	must(t, os.WriteFile(file, fmt.Appendf(nil, settings, w.name), 0o600))
 	w.process = &e2e.Process{Binary: binary, Data: filepath.Join(dir, "data"), Args: []string{"--config", file}}
 	go func() { // nobody reads them as they come
-		for range w.hooks.Came() { //nolint:revive // see above
+		for range w.hooks.Came() {
 		}
 	}()
 	return w
@@ -160,8 +161,8 @@ func (w *world) expect(e expected) {
 	w.want = append(w.want, e)
 }
 
-// breach notes that a promise was broken.
-func (w *world) breach(kind, format string, args ...any) {
+// breachf notes that a promise was broken.
+func (w *world) breachf(kind, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.broken = append(w.broken, kind+": "+fmt.Sprintf(format, args...))
@@ -227,10 +228,8 @@ func (w *world) wants(ctx context.Context, statuses []int, method, path, key, bo
 	if err != nil {
 		return r, err
 	}
-	for _, s := range statuses {
-		if r.status == s {
-			return r, nil
-		}
+	if slices.Contains(statuses, r.status) {
+		return r, nil
 	}
 	return r, fmt.Errorf("%s %s was answered %d %s, want one of %v", method, path, r.status, r.body, statuses)
 }
