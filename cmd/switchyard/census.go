@@ -109,11 +109,11 @@ func countDone(mended []census.Mended) (n int) {
 // openAside opens the stores and models beside the processes that run: nothing is started.
 func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 	s = &server{cfg: cfg, log: newLog("error"), hub: &live.Hub{}}
-	defer func() {
+	defer func(opened *closers) {
 		if err != nil {
-			err = errors.Join(err, s.closers.close())
+			err = errors.Join(err, opened.close())
 		}
-	}()
+	}(&s.closers)
 	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}

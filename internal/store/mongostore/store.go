@@ -70,7 +70,7 @@ type Store struct {
 	memories, batches, pages, keys, workspaces, requests, endpoints, deliveries *mongo.Collection
 }
 
-// Open connects to the database. Its indexes are made by Migrate and looked at by Check.
+// Open makes a store of the database. It connects when it is first asked for something: a server may be away at the start. Its indexes are made by Migrate and looked at by Check.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return connect(ctx, cfg.withDefaults(), nil)
 }
@@ -92,12 +92,7 @@ func connect(ctx context.Context, cfg Config, watch func(*options.ClientOptions)
 	if err != nil {
 		return nil, wrap(ctx, err)
 	}
-	s := newStore(client, cfg.Database)
-	if err := s.Ping(ctx); err != nil {
-		_ = client.Disconnect(context.WithoutCancel(ctx)) // it never was
-		return nil, err
-	}
-	return s, nil
+	return newStore(client, cfg.Database), nil
 }
 
 func newStore(client *mongo.Client, database string) *Store {
