@@ -43,6 +43,23 @@ func TestFuse(t *testing.T) {
 	}
 }
 
+func TestTiesShareARank(t *testing.T) {
+	t.Parallel()
+	hits := func(ids ...string) (out []store.Hit) {
+		for _, id := range ids {
+			out = append(out, store.Hit{MemoryID: id, Vector: new(0.5), Lexical: new(0.5)})
+		}
+		return out
+	}
+	for _, order := range [][]store.Hit{hits("a", "b", "c"), hits("c", "a", "b")} {
+		for _, h := range (store.Fusion{}).Fuse(order, order, 10) {
+			if h.Score != 1 {
+				t.Errorf("%s scores %v, want 1 as the others that are as good", h.MemoryID, h.Score)
+			}
+		}
+	}
+}
+
 func TestFuseWeights(t *testing.T) {
 	t.Parallel()
 	a, b := []store.Hit{{MemoryID: "a"}}, []store.Hit{{MemoryID: "b"}}

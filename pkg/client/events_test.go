@@ -98,7 +98,10 @@ func TestWatchingCanBeLeft(t *testing.T) {
 	t.Parallel()
 	c, _ := streams(t, "id: a\nevent: batch\ndata: {\"id\":\"bat_1\"}\n\nid: b\nevent: batch\ndata: {\"id\":\"bat_1\"}\n\n")
 	n := 0
-	for range c.WatchBatch(t.Context(), "bat_1") {
+	for _, err := range c.WatchBatch(t.Context(), "bat_1") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 		break
 	}

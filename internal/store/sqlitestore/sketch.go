@@ -88,7 +88,7 @@ func (k *sketch) near(vector []float32, n int) []int64 {
 		for j, w := range k.signs[i*k.words : (i+1)*k.words] {
 			d += bits.OnesCount64(w ^ own[j])
 		}
-		differ[i] = uint16(d) //nolint:gosec // at most the number of dimensions
+		differ[i] = uint16(d)
 		counts[d]++
 	}
 	limit, within := 0, counts[0]
