@@ -1,0 +1,106 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/switchyard-ai/switchyard/pkg/client"
+	"github.com/switchyard-ai/switchyard/pkg/memory"
+)
+
+// TestProductionDoesTheSame sends one file through the production set-up and through the embedded one: statuses, nodes of
+// the graph and the ten best answers of searches, up to ties, are the same. The file is SWITCHYARD_TEST_MEMORIES (NDJSON),
+// or the book.
+func TestProductionDoesTheSame(t *testing.T) {
+	lines := sameFile(t)
+	c := newCluster(t, "")
+	alone := start(t)
+	production, embedded := outcomeOf(c.ctx, t, c.a.Client(), lines), outcomeOf(c.ctx, t, alone.Client(), lines)
+	if diff := cmp.Diff(embedded.statuses, production.statuses); diff != "" {
+		t.Error("statuses (-embedded +production):\n" + diff)
+	}
+	if diff := cmp.Diff(embedded.nodes, production.nodes); diff != "" {
+		t.Error("nodes (-embedded +production):\n" + diff)
+	}
+	for query, want := range embedded.found {
+		if diff := cmp.Diff(want, production.found[query]); diff != "" {
+			t.Errorf("%q (-embedded +production):\n%s", query, diff)
+		}
+	}
+	t.Logf("%d memories, %d nodes, %d searches", len(production.statuses), len(production.nodes), len(production.found))
+	c.erase()
+}
+
+func sameFile(t *testing.T) []byte {
+	t.Helper()
+	if file := os.Getenv("SWITCHYARD_TEST_MEMORIES"); file != "" {
+		raw, err := os.ReadFile(file)
+		must(t, err)
+		return raw
+	}
+	texts, err := Book("../..")
+	must(t, err)
+	return Lines("oz", texts)
+}
+
+type outcome struct {
+	statuses map[string]memory.Status // by content
+	nodes    []string                 // names with how many memories say so
+	found    map[string][]string      // scores with content, best first; ties by content
+}
+
+func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []byte) outcome {
+	t.Helper()
+	b, err := api.UploadBatch(ctx, bytes.NewReader(lines), client.BatchOptions{Name: "same"})
+	must(t, err)
+	start := time.Now()
+	b, err = api.WaitForBatch(ctx, b.ID, nil)
+	must(t, err)
+	t.Logf("%s with %+v in %v", b.Status, b.Counts, time.Since(start).Round(time.Second))
+	o := outcome{statuses: map[string]memory.Status{}, found: map[string][]string{}}
+	var contents []string
+	for m, err := range api.ListMemories(ctx, client.MemoryQuery{}) {
+		must(t, err)
+		o.statuses[m.Content] = m.Status
+		contents = append(contents, m.Content)
+	}
+	for n, err := range api.Nodes(ctx, "", "") {
+		must(t, err)
+		o.nodes = append(o.nodes, fmt.Sprintf("%s %s %d", n.Type, n.Name, len(n.MemoryIDs)))
+	}
+	slices.Sort(o.nodes)
+	slices.Sort(contents)
+	for i := 0; i < len(contents); i += max(1, len(contents)/40) {
+		words := strings.Fields(contents[i])
+		query := strings.Join(words[:min(8, len(words))], " ")
+		o.found[query] = best(ctx, t, api, query)
+	}
+	return o
+}
+
+// best are the ten best answers: scores to two digits, and the content of those whose score no other has.
+func best(ctx context.Context, t *testing.T, api *client.Client, query string) (out []string) {
+	t.Helper()
+	res, err := api.Search(ctx, client.SearchQuery{Query: query, Limit: 11})
+	must(t, err)
+	for i, h := range res.Items[:min(10, len(res.Items))] {
+		score := fmt.Sprintf("%.2f", h.Score)
+		tied := i > 0 && fmt.Sprintf("%.2f", res.Items[i-1].Score) == score || i+1 < len(res.Items) && fmt.Sprintf("%.2f", res.Items[i+1].Score) == score
+		if tied {
+			out = append(out, score)
+			continue
+		}
+		out = append(out, score+" "+h.Memory.Content)
+	}
+	return out
+}
