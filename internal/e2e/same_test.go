@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/switchyard-ai/switchyard/pkg/client"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
@@ -33,7 +35,7 @@ func TestProductionDoesTheSame(t *testing.T) {
 		t.Error("nodes (-embedded +production):\n" + diff)
 	}
 	for query, want := range embedded.found {
-		if diff := cmp.Diff(want, production.found[query]); diff != "" {
+		if diff := cmp.Diff(want, production.found[query], cmpopts.EquateApprox(0, alike)); diff != "" {
 			t.Errorf("%q (-embedded +production):\n%s", query, diff)
 		}
 	}
@@ -56,7 +58,7 @@ func sameFile(t *testing.T) []byte {
 type outcome struct {
 	statuses map[string]memory.Status // by content
 	nodes    []string                 // names with how many memories say so
-	found    map[string][]string      // scores with content, best first; ties by content
+	found    map[string][]answer      // best first
 }
 
 func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []byte) outcome {
@@ -67,7 +69,7 @@ func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []by
 	b, err = api.WaitForBatch(ctx, b.ID, nil)
 	must(t, err)
 	t.Logf("%s with %+v in %v", b.Status, b.Counts, time.Since(start).Round(time.Second))
-	o := outcome{statuses: map[string]memory.Status{}, found: map[string][]string{}}
+	o := outcome{statuses: map[string]memory.Status{}, found: map[string][]answer{}}
 	var contents []string
 	for m, err := range api.ListMemories(ctx, client.MemoryQuery{}) {
 		must(t, err)
@@ -88,19 +90,29 @@ func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []by
 	return o
 }
 
-// best are the ten best answers: scores to two digits, and the content of those whose score no other has.
-func best(ctx context.Context, t *testing.T, api *client.Client, query string) (out []string) {
+// An answer is a score, and the content of the memory that has it, unless others have it too.
+type answer struct {
+	Score   float64
+	Content string
+}
+
+// alike is how close scores are that count as the same.
+const alike = 1e-3
+
+// best are the ten best answers.
+func best(ctx context.Context, t *testing.T, api *client.Client, query string) (out []answer) {
 	t.Helper()
 	res, err := api.Search(ctx, client.SearchQuery{Query: query, Limit: 11})
 	must(t, err)
+	tied := func(i, j int) bool {
+		return j >= 0 && j < len(res.Items) && math.Abs(res.Items[i].Score-res.Items[j].Score) < 2*alike
+	}
 	for i, h := range res.Items[:min(10, len(res.Items))] {
-		score := fmt.Sprintf("%.2f", h.Score)
-		tied := i > 0 && fmt.Sprintf("%.2f", res.Items[i-1].Score) == score || i+1 < len(res.Items) && fmt.Sprintf("%.2f", res.Items[i+1].Score) == score
-		if tied {
-			out = append(out, score)
-			continue
+		a := answer{Score: h.Score}
+		if !tied(i, i-1) && !tied(i, i+1) {
+			a.Content = h.Memory.Content
 		}
-		out = append(out, score+" "+h.Memory.Content)
+		out = append(out, a)
 	}
 	return out
 }
