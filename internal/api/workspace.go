@@ -89,7 +89,8 @@ func (a *API) keyRoutes() {
 	}, a.listKeys)
 	serve(a, route{
 		id: "revoke-key", method: http.MethodDelete, path: "/v1/keys/{id}", tag: "Keys", scope: store.ScopeAdmin, status: http.StatusNoContent,
-		summary: "Revoke an API key", about: "At once.",
+		summary: "Revoke an API key", about: "At once. Not the one that the request is made with: nobody is to lock themselves out.",
+		errors: []int{http.StatusConflict},
 	}, a.revokeKey)
 }
 
@@ -168,6 +169,9 @@ type keyInput struct {
 }
 
 func (a *API) revokeKey(ctx context.Context, in *keyInput) (*struct{}, error) {
+	if in.ID == callerOf(ctx).ID {
+		return nil, memory.Errorf(memory.CodeConflict, "a key cannot revoke itself: use another one with the scope admin")
+	}
 	err := a.parts.Keys.Revoke(ctx, workspaceOf(ctx), in.ID)
 	a.keys.forget()
 	return nil, err
