@@ -53,6 +53,8 @@ func TestKeys(t *testing.T) {
 	r.call(t, http.MethodDelete, "/v1/keys/"+made.ID, "").want(t, http.StatusNoContent)
 	r.call(t, http.MethodGet, "/v1/memories", "", "Authorization", "Bearer "+made.Key).want(t, http.StatusUnauthorized)
 	r.call(t, http.MethodDelete, "/v1/keys/"+made.ID, "").want(t, http.StatusNotFound)
+	r.call(t, http.MethodDelete, "/v1/keys/key_"+adminKey, "").want(t, http.StatusConflict) // its own
+	r.call(t, http.MethodGet, "/v1/keys", "").want(t, http.StatusOK)
 }
 
 // slowKeys answers lookups when it is told to, and counts them.
