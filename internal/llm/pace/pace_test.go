@@ -3,6 +3,7 @@ package pace
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,9 @@ import (
 // model is a model behind a gate: what it answers can be changed.
 type model struct {
 	llm.Embedder
-	gate  Gate
+	gate Gate
+
+	mu    sync.Mutex
 	err   error
 	takes time.Duration
 	calls int
@@ -24,13 +27,28 @@ type model struct {
 func newModel() *model {
 	m := &model{}
 	fake := &llmtest.Fake{Fault: func(context.Context, llmtest.Call) error {
-		err := m.err
+		m.mu.Lock()
+		err, takes := m.err, m.takes
 		m.calls++
-		time.Sleep(m.takes)
+		m.mu.Unlock()
+		time.Sleep(takes)
 		return err
 	}}
 	m.Embedder = m.gate.Embedder(fake)
 	return m
+}
+
+// says sets what the model answers from now on, and how long it takes.
+func (m *model) says(err error, takes time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err, m.takes = err, takes
+}
+
+func (m *model) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls
 }
 
 func (m *model) ask(t *testing.T) error {
@@ -47,7 +65,7 @@ func TestGate(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(t *testing.T, m *model){
 		"NobodyIsLetThroughBeforeTheModelSays": func(t *testing.T, m *model) {
-			m.err = limit(7 * time.Second)
+			m.says(limit(7*time.Second), 0)
 			if err := m.ask(t); errors.Is(err, llm.ErrHeld) {
 				t.Error("the first call was kept back")
 			}
@@ -58,14 +76,14 @@ func TestGate(t *testing.T) {
 					t.Fatalf("%v, to be asked again in %v", err, wait)
 				}
 			}
-			if m.calls != 1 {
-				t.Errorf("%d calls came through", m.calls)
+			if m.count() != 1 {
+				t.Errorf("%d calls came through", m.count())
 			}
 		},
 		"OneTriesAndOpensForAll": func(t *testing.T, m *model) {
-			m.err = limit(time.Second)
+			m.says(limit(time.Second), 0)
 			_ = m.ask(t)
-			m.err = nil
+			m.says(nil, 0)
 			time.Sleep(1100 * time.Millisecond)
 			for range 3 {
 				if err := m.ask(t); err != nil {
@@ -74,9 +92,9 @@ func TestGate(t *testing.T) {
 			}
 		},
 		"WhileOneTriesNobodyElseDoes": func(t *testing.T, m *model) {
-			m.err = limit(time.Second)
+			m.says(limit(time.Second), 0)
 			_ = m.ask(t)
-			m.err, m.takes = nil, 500*time.Millisecond
+			m.says(nil, 500*time.Millisecond)
 			time.Sleep(1100 * time.Millisecond)
 			tried := make(chan error)
 			go func() { tried <- m.ask(t) }()
@@ -92,9 +110,9 @@ func TestGate(t *testing.T) {
 			}
 		},
 		"ASlowModelIsNotAskedByOneAlone": func(t *testing.T, m *model) {
-			m.err = limit(time.Second)
+			m.says(limit(time.Second), 0)
 			_ = m.ask(t)
-			m.err, m.takes = nil, time.Minute
+			m.says(nil, time.Minute)
 			time.Sleep(1100 * time.Millisecond)
 			done := make(chan error)
 			for range 3 {
@@ -108,17 +126,17 @@ func TestGate(t *testing.T) {
 			}
 		},
 		"TenMinutesOf429CostFewCalls": func(t *testing.T, m *model) {
-			m.err = limit(time.Second)
+			m.says(limit(time.Second), 0)
 			for range 10 * 60 * 10 {
 				_ = m.ask(t)
 				time.Sleep(100 * time.Millisecond)
 			}
-			if m.calls > 30 {
-				t.Errorf("%d calls came through", m.calls)
+			if m.count() > 30 {
+				t.Errorf("%d calls came through", m.count())
 			}
 		},
 		"ABurstMakesOnePause": func(t *testing.T, m *model) {
-			m.err, m.takes = limit(0), 100*time.Millisecond
+			m.says(limit(0), 100*time.Millisecond)
 			done := make(chan error)
 			for range 20 {
 				go func() { done <- m.ask(t) }()
@@ -133,11 +151,11 @@ func TestGate(t *testing.T) {
 			}
 		},
 		"WhatBeganBeforeOpensNothing": func(t *testing.T, m *model) {
-			m.takes = time.Second
+			m.says(nil, time.Second)
 			early := make(chan error)
 			go func() { early <- m.ask(t) }()
 			time.Sleep(time.Millisecond)
-			m.err, m.takes = limit(time.Minute), 0
+			m.says(limit(time.Minute), 0)
 			_ = m.ask(t)
 			if err := <-early; err != nil {
 				t.Error(err)
@@ -148,7 +166,7 @@ func TestGate(t *testing.T) {
 		},
 		"OtherFaultsKeepNobodyBack": func(t *testing.T, m *model) {
 			for _, code := range []memory.Code{memory.CodeUnavailable, memory.CodeQuota, memory.CodeTimeout} {
-				m.err = memory.Errorf(code, "x")
+				m.says(memory.Errorf(code, "x"), 0)
 				for range 3 {
 					if err := m.ask(t); errors.Is(err, llm.ErrHeld) {
 						t.Errorf("kept back after %s", code)
