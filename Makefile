@@ -61,7 +61,7 @@ test-heavy:
 
 .PHONY: test-race
 test-race: ## Run the tests with the race detector; needs a C compiler
-	CGO_ENABLED=1 go test -race -tags lean ./...
+	CGO_ENABLED=1 go test -race -tags lean -timeout 30m ./...
 
 .PHONY: test-integration
 test-integration: build ## Run the suites of the adapters and the end-to-end stories on real servers; says what ran on what
