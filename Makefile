@@ -52,12 +52,13 @@ build-lean: ## Build bin/switchyard-lean, without the in-process Temporal server
 
 .PHONY: test
 test: ## Run the tests; needs Go and nothing else
-	go test -tags lean ./...
+	go test -tags lean -timeout 30m ./...
 	go test $(HEAVY)
 
 .PHONY: test-heavy
 test-heavy:
 	go test $(HEAVY)
+	go test -tags lean -timeout 30m -run TenMinutes ./internal/parity
 
 .PHONY: test-race
 test-race: ## Run the tests with the race detector; needs a C compiler

@@ -127,7 +127,7 @@ const refusals = 6
 // limited lets the model say 429 to everything for a while.
 func limited(t *testing.T, bug string) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // the pauses of six refusals alone are a minute
 	defer cancel()
 	w := newWorld(t)
 	w.llm.SetScript(func(c llmtest.Call) llmtest.Behaviour {

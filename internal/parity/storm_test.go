@@ -169,10 +169,19 @@ func tooMany(wait time.Duration) error {
 	return &memory.Error{Code: memory.CodeRateLimited, Message: "429", RetryAfter: wait}
 }
 
+// withoutRaceDetector skips a test that takes ten times as long under it; `make check` runs these without.
+func withoutRaceDetector(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("ten virtual minutes take too long under the race detector: make test-heavy runs them without it")
+	}
+}
+
 // TestTenMinutesOf429InRealtime posts a memory every second while the model says 429 to everything, for ten minutes, and
 // then some more.
 func TestTenMinutesOf429InRealtime(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
 	for name, row := range map[string]struct {
 		wait  time.Duration
 		paced bool
@@ -247,6 +256,7 @@ func TestABreakerRecoversInTime(t *testing.T) {
 // virtual time of Temporal's test environment.
 func TestTenMinutesOf429OnTheDurableTrack(t *testing.T) {
 	t.Parallel()
+	withoutRaceDetector(t)
 	for name, row := range map[string]struct {
 		wait  time.Duration
 		pages int
