@@ -174,13 +174,18 @@ func sameWords(a, b string) bool {
 	return turned && slices.Equal(x, y)
 }
 
-// words are those of a name without the form of a company.
+// words are those of a name without the form of a company, which begins with a capital: a tech company is not tech.
 func words(name string) []string {
 	all := strings.Fields(store.NormalName(name))
-	for len(all) > 1 && isCompanyForm(all[len(all)-1]) {
+	for endsInCapital(name) && len(all) > 1 && isCompanyForm(all[len(all)-1]) {
 		all = all[:len(all)-1]
 	}
 	return all
+}
+
+func endsInCapital(name string) bool {
+	fields := strings.Fields(name)
+	return len(fields) > 0 && unicode.IsUpper([]rune(fields[len(fields)-1])[0])
 }
 
 func core(name string) []string { return significant(words(name)) }

@@ -48,6 +48,7 @@ func TestMayBeAlias(t *testing.T) {
 		{"nasa", "National Aeronautics and Space Administration", false},
 		{"Anna", "Alaska Natives Nursing Association", false}, // not in capitals
 		{"Inc.", "Ltd.", false},
+		{"tech company", "tech", false},
 		{"", "", false},
 	} {
 		for _, names := range [][2]string{{row.a, row.b}, {row.b, row.a}} {
