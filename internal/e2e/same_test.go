@@ -21,8 +21,9 @@ import (
 )
 
 // TestProductionDoesTheSame sends one file through the production set-up and through the embedded one: statuses, nodes of
-// the graph and the ten best answers of searches, up to ties, are the same. The file is SWITCHYARD_TEST_MEMORIES (NDJSON),
-// or the book.
+// the graph and the ten best answers of searches, up to ties, are the same. The file is SWITCHYARD_TEST_MEMORIES (NDJSON);
+// "book" is the book. It runs where that is set: which of two names of one thing a graph takes hangs on which memory was first
+// (internal/docs/aliases.md), so a file whose names have aliases may differ in a node from run to run.
 func TestProductionDoesTheSame(t *testing.T) {
 	lines := sameFile(t)
 	c := newCluster(t, "")
@@ -45,7 +46,11 @@ func TestProductionDoesTheSame(t *testing.T) {
 
 func sameFile(t *testing.T) []byte {
 	t.Helper()
-	if file := os.Getenv("SWITCHYARD_TEST_MEMORIES"); file != "" {
+	file := os.Getenv("SWITCHYARD_TEST_MEMORIES")
+	if file == "" {
+		t.Skip("SWITCHYARD_TEST_MEMORIES names no file: see the comment of the test")
+	}
+	if file != "book" {
 		raw, err := os.ReadFile(file)
 		must(t, err)
 		return raw
