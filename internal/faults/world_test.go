@@ -136,6 +136,8 @@ func (w *world) script(c llmtest.Call) llmtest.Behaviour {
 		return llmtest.Fail(http.StatusBadRequest, "content_filter", "I have nothing to say about that", "", "")
 	case strings.Contains(text, "failing") && c.Method == "UseCases" && c.Times("failing") <= 4:
 		return llmtest.Status(http.StatusInternalServerError)
+	case strings.Contains(text, "very slow"): // the request that waits for it lives longer than a third of its lease
+		return llmtest.Slowly(max(w.slow, time.Second))
 	case strings.Contains(text, "slow"):
 		return llmtest.Slowly(w.slow)
 	}
