@@ -181,6 +181,20 @@ func TestCommands(t *testing.T) {
 		}}},
 		{name: "memory-search-bad-filter", args: list("memory", "search", "x", "--filter", "topic=travel")},
 		{name: "memory-search-nothing", args: list("memory", "search", "x"), api: map[string][]string{"POST /v1/memories/search": {`{"items":[]}`}}},
+		{name: "memory-update", args: list("memory", "update", "mem_2", "--content", "Toto barked.", "-m", "book=oz", "--occurred-at", "1900-05-17", "--track", "durable"), api: map[string][]string{"PATCH /v1/memories/mem_2": {"202 " + queued}}},
+		{name: "memory-update-nothing", args: list("memory", "update", "mem_2", "--wait", "3s")},
+		{name: "memory-retry", args: list("memory", "retry", "mem_1", "--wait", "30s"), api: map[string][]string{"POST /v1/memories/mem_1/retry": {done}}},
+		{name: "memory-retry-too-patient", args: list("memory", "retry", "mem_1", "--wait", "2h")},
+		{name: "memory-explain", args: list("memory", "explain", "mem_1"), api: map[string][]string{"GET /v1/memories/mem_1/explain": {
+			`{"id":"mem_1","version":2,"status":"degraded","track":"durable","track_reason":"retries used up: overloaded","batch_id":"bat_1","priority":"bulk",
+			"error":{"code":"timeout","detail":"too slow","step":"generate_schema"},"took":{"attempts":5,"duration_ms":1500,"tokens":1234,"cost_usd":0.02},
+			"steps":[{"name":"index_vectors","status":"completed","track":"realtime","attempts":1,"duration_ms":12,"model":"local/m"}],
+			"written":{"documents":true,"vectors":{"written":true,"model":"local/m","dimensions":256},"graph":{"written":false,"nodes":0,"relationships":0}}}`,
+		}}},
+		{name: "memory-explain-unfinished", args: list("memory", "explain", "mem_1"), api: map[string][]string{"GET /v1/memories/mem_1/explain": {
+			`{"id":"mem_1","version":1,"status":"processing","track":"realtime","track_reason":"single memory","error":null,"took":{"attempts":0,"duration_ms":null,"tokens":0,"cost_usd":0},"steps":[],
+			"written":{"documents":true,"vectors":{"written":false},"graph":{"written":true,"nodes":1,"relationships":2}}}`,
+		}}},
 		{name: "memory-delete", args: list("memory", "delete", "mem_1", "mem_2"), api: map[string][]string{
 			"DELETE /v1/memories/mem_1": {`202 {"id":"mem_1","erased":["vectors","graph","documents"],"erased_at":"2026-01-02T03:00:00.000Z"}`},
 			"DELETE /v1/memories/mem_2": {`202 {"id":"mem_2","erased":["vectors","graph","documents"],"erased_at":"2026-01-02T03:00:00.000Z"}`},

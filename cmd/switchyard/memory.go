@@ -15,10 +15,11 @@ import (
 )
 
 func newMemoryCommand(t *console) *cobra.Command {
-	cmd := group("memory", "Add, read, find and delete memories", `  switchyard memory add "Dorothy lived in Kansas." --metadata book=oz --wait 30s
+	cmd := group("memory", "Add, read, find, change and delete memories", `  switchyard memory add "Dorothy lived in Kansas." --metadata book=oz --wait 30s
   switchyard memory search "Who lived in Kansas?" --limit 3`)
 	r := newRemote(t, cmd)
-	cmd.AddCommand(newMemoryAdd(r), newMemoryGet(r), newMemoryList(r), newMemorySearch(r), newMemoryDelete(r))
+	cmd.AddCommand(newMemoryAdd(r), newMemoryGet(r), newMemoryList(r), newMemorySearch(r), newMemoryUpdate(r), newMemoryRetry(r),
+		newMemoryExplain(r), newMemoryDelete(r))
 	return cmd
 }
 
@@ -51,10 +52,9 @@ Exit code: 0, or with --wait: 3 where the memory is degraded (it can be found, b
 			if in.OccurredAt, err = parseTime(at); err != nil {
 				return misuse(cmd, err)
 			}
-			if wait < 0 || wait > time.Minute {
-				return misuse(cmd, errors.New("--wait takes 0s to 60s"))
-			}
-			return r.addMemory(cmd, in, wait)
+			return r.changeMemory(cmd, wait, func(c *client.Client, wait client.CallOption) (memory.Memory, error) {
+				return c.AddMemory(cmd.Context(), in, wait)
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -64,23 +64,8 @@ Exit code: 0, or with --wait: 3 where the memory is degraded (it can be found, b
 	f.StringVar((*string)(&in.Track), "track", "", "auto, realtime or durable (default auto: the router decides)")
 	f.StringVar((*string)(&in.Priority), "priority", "", "interactive, normal or bulk (default interactive)")
 	f.StringVar(&in.WebhookURL, "webhook-url", "", "`address` that is told when it is done")
-	f.DurationVar(&wait, "wait", 0, "how long to wait for it to be done, at most 60s")
+	addWait(cmd, &wait)
 	return cmd
-}
-
-func (r *remote) addMemory(cmd *cobra.Command, in memory.Input, wait time.Duration) error {
-	c, err := r.client()
-	if err != nil {
-		return err
-	}
-	m, err := c.AddMemory(cmd.Context(), in, client.Wait(wait))
-	if err != nil {
-		return r.advise(err)
-	}
-	if err := r.printAdded(m); err != nil {
-		return err
-	}
-	return outcome(m, wait)
 }
 
 // outcome is the exit code of a command that waited for a memory.
