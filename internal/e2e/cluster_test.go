@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,6 +110,30 @@ func (c *cluster) process(what string, env ...string) *Process {
 		}
 	})
 	return p
+}
+
+// hold lets the durable track stand still, so that what is begun on it is still under way, until work is called.
+func (c *cluster) hold() (work func()) {
+	c.t.Helper()
+	each := func(s syscall.Signal) {
+		for _, w := range c.workers {
+			must(c.t, w.Signal(s))
+		}
+	}
+	each(syscall.SIGSTOP)
+	work = sync.OnceFunc(func() { each(syscall.SIGCONT) })
+	c.t.Cleanup(work)
+	return work
+}
+
+// configured writes the configuration of the cluster with more in it, for one process.
+func (c *cluster) configured(more string) (file string) {
+	c.t.Helper()
+	all, err := os.ReadFile(c.config)
+	must(c.t, err)
+	file = filepath.Join(c.t.TempDir(), "switchyard.yaml")
+	must(c.t, os.WriteFile(file, append(all, more...), 0o600))
+	return file
 }
 
 // run runs a command of the binary to its end with the settings of the cluster.

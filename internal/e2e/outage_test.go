@@ -17,7 +17,17 @@ import (
 // TestOutages takes each server away and brings it back while memories flow in at both API processes. Nothing that was
 // accepted is lost, readiness and the memories say what waits for what, and no process is started again.
 func TestOutages(t *testing.T) {
-	c := newCluster(t, "realtime: {breaker: {delay: 1s}}\n")
+	// The rate budget is never used up: it is there so that its counters are asked, which are in Redis.
+	c := newCluster(t, "realtime: {breaker: {delay: 1s}}\nchat: {requests_per_minute: 1000000}\n")
+	watcher := c.process("serve")
+	watcher.Args = []string{"--config", c.configured("api: {poll_interval: 10m}\n")}
+	again(t, watcher)
+	for _, o := range []struct {
+		name string
+		away func(*testservers.Proxy)
+	}{{"Cut", (*testservers.Proxy).Cut}, {"Frozen", (*testservers.Proxy).Freeze}} {
+		t.Run("redis/"+o.name, func(t *testing.T) { withoutRedis(t, c, watcher, o.away) })
+	}
 	for _, o := range []struct {
 		name, setting string
 		away          func(*testservers.Proxy)
@@ -32,7 +42,7 @@ func TestOutages(t *testing.T) {
 		{"neo4j", "SWITCHYARD_NEO4J_URI", (*testservers.Proxy).Freeze, "degraded", ""},
 	} {
 		t.Run(fmt.Sprintf("%s/%s", o.name, o.status), func(t *testing.T) {
-			f := flowIn(c, o.name)
+			f := flowIn(c, o.name, 100*time.Millisecond)
 			t.Cleanup(f.cancel)
 			f.until(t, 5)
 			o.away(c.proxies[o.setting])
@@ -61,7 +71,7 @@ func TestOutages(t *testing.T) {
 			t.Logf("%d memories were accepted, all are completed", len(accepted))
 		})
 	}
-	for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
+	for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"], watcher} {
 		if p.Ended() {
 			t.Errorf("a %s did not survive", p.Do)
 		}
@@ -69,7 +79,7 @@ func TestOutages(t *testing.T) {
 	c.erase()
 }
 
-// flow posts memories, at both API processes and for both tracks in turn, until it is stopped.
+// flow posts memories, at both API processes and for both tracks, until it is stopped.
 type flow struct {
 	c        *cluster
 	cancel   context.CancelFunc
@@ -79,7 +89,7 @@ type flow struct {
 	changed  chan struct{}
 }
 
-func flowIn(c *cluster, name string) *flow {
+func flowIn(c *cluster, name string, every time.Duration) *flow {
 	ctx, cancel := context.WithCancel(c.ctx)
 	f := &flow{c: c, cancel: cancel, changed: make(chan struct{}, 1)}
 	for n := range 4 {
@@ -87,7 +97,7 @@ func flowIn(c *cluster, name string) *flow {
 		must(c.t, err)
 		track := []memory.Track{"", memory.TrackDurable}[n/2]
 		f.wg.Go(func() {
-			tick := time.NewTicker(100 * time.Millisecond)
+			tick := time.NewTicker(every)
 			defer tick.Stop()
 			for i := 0; ; i++ {
 				in := memory.Input{Content: fmt.Sprintf("Poster %d told Dorothy story %d of Oz while %s was away, at %d.", n, i, name, time.Now().UnixNano()), Track: track}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,8 +77,14 @@ func TestSplitProcesses(t *testing.T) {
 
 	t.Run("WatchedThroughAnother", func(t *testing.T) {
 		for _, track := range []memory.Track{memory.TrackRealtime, memory.TrackDurable} {
+			work := c.hold()
 			m := add(ctx, t, a, memory.Input{Content: fmt.Sprintf("The Scarecrow wanted brains, on the track %s.", track), Track: track})
-			last := watch(ctx, t, c.b, m.ID)
+			first, rest := watching(ctx, t, c.b, m.ID)
+			work()
+			last := cmp.Or(rest(), first)
+			if track == memory.TrackDurable && last == first {
+				t.Error("it was over before it was watched")
+			}
 			if !strings.Contains(last, `"status":"completed"`) {
 				t.Errorf("%s: the last event is %s", track, last)
 			}
@@ -174,23 +181,35 @@ func add(ctx context.Context, t *testing.T, c *client.Client, in memory.Input) m
 	return m
 }
 
-// watch follows the events of a memory to their end and returns the last one's data.
-func watch(ctx context.Context, t *testing.T, p *Process, id string) (last string) {
+// watching begins to follow the events of a memory: it returns with the data of the first one. rest follows them to their
+// end and returns the last one's data, "" where there was none but the first.
+func watching(ctx context.Context, t *testing.T, p *Process, id string) (first string, rest func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+"/v1/memories/"+id+"/events", nil)
 	must(t, err)
 	req.Header.Set("Authorization", "Bearer "+clusterKey)
 	res, err := http.DefaultClient.Do(req)
 	must(t, err)
-	defer res.Body.Close()
+	t.Cleanup(func() { _ = res.Body.Close() })
 	lines := bufio.NewScanner(res.Body)
-	for lines.Scan() {
-		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+	next := func() (string, bool) {
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				return data, true
+			}
+		}
+		return "", false
+	}
+	first, _ = next()
+	return first, func() (last string) {
+		for data, ok := next(); ok; data, ok = next() {
 			last = data
 		}
+		if err := lines.Err(); err != nil {
+			t.Errorf("the events of %s broke off: %v", id, err)
+		}
+		return last
 	}
-	must(t, lines.Err())
-	return last
 }
