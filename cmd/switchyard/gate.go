@@ -19,6 +19,9 @@ type dependency struct {
 	migrate  func(ctx context.Context) error // makes it; nil: nothing to make
 	spare    bool                            // the service does without what migrate makes, so readiness does not ask for it
 	about    func(ctx context.Context) (about, error)
+	releases releases                                // its versions that are known to do
+	timeless string                                  // why its clock is not looked at; "": it is
+	examine  func(ctx context.Context, d *diagnosis) // how doctor looks at what migrate makes, and more; nil: by check
 
 	mu      sync.Mutex
 	checked bool

@@ -119,9 +119,10 @@ func (s *server) openRedis() error {
 	s.hub = s.redis
 	s.stores.Servers = append(s.stores.Servers, &dependency{name: "redis", address: configs.Hide(s.cfg.Redis.URL), optional: true, ping: s.redis.Ping,
 		about: func(ctx context.Context) (about, error) {
-			clock, err := c.Time(ctx).Result()
-			return about{clock: clock}, err
-		}})
+			v, clock, err := s.redis.About(ctx)
+			return about{v, clock}, err
+		},
+		releases: releases{needed: "5.0", tested: "7.0"}})
 	return nil
 }
 
@@ -163,6 +164,10 @@ func (s *server) temporalServer() *dependency {
 	d.migrate = func(ctx context.Context) error { return migrateTemporal(ctx, s.temporal, namespace) }
 	d.check = func(ctx context.Context) error { return checkTemporal(ctx, s.temporal, namespace) }
 	d.spare = !s.cfg.Batch.SearchAttributes
+	d.releases, d.examine = releases{tested: "1.32"}, s.examineTemporal
+	if s.cfg.Batch.Versioning.Deployment != "" {
+		d.releases.needed = "1.28"
+	}
 	d.about = func(ctx context.Context) (about, error) {
 		info, err := s.temporal.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
 		return about{version: info.GetServerVersion()}, err

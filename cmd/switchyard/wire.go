@@ -77,7 +77,8 @@ func (s *stores) openNeo4j(ctx context.Context, cfg configs.Neo4j, c *closers) e
 	}
 	c.add(n.Close)
 	d := &dependency{name: "neo4j", address: configs.Hide(cfg.URI), optional: true, ping: n.Ping, check: n.Check, migrate: n.Migrate}
-	d.about = func(ctx context.Context) (about, error) { v, err := n.Version(ctx); return about{version: v}, err }
+	d.about = func(ctx context.Context) (about, error) { v, clock, err := n.About(ctx); return about{v, clock}, err }
+	d.releases = releases{needed: "5.23", tested: "5.26"}
 	s.Graph = constrained{n.Graph(), d}
 	s.Servers = append(s.Servers, d)
 	return nil
@@ -106,7 +107,8 @@ func (s *stores) openMongo(ctx context.Context, cfg configs.Mongo, c *closers) e
 	c.add(m.Close)
 	s.documents(m)
 	s.Servers = append(s.Servers, &dependency{name: "mongo", address: configs.Hide(cfg.URI), ping: m.Ping, check: m.Check, migrate: m.Migrate,
-		about: func(ctx context.Context) (about, error) { v, clock, err := m.About(ctx); return about{v, clock}, err }})
+		about:    func(ctx context.Context) (about, error) { v, clock, err := m.About(ctx); return about{v, clock}, err },
+		releases: releases{needed: "5.0", stand: "a stand-in that speaks its protocol"}})
 	return nil
 }
 
@@ -122,7 +124,10 @@ func (s *stores) openQdrant(ctx context.Context, cfg configs.Qdrant, m models, c
 	s.Vectors = q.Vectors()
 	s.Servers = append(s.Servers, &dependency{
 		name: "qdrant", address: cfg.Addr, optional: true, ping: q.Ping,
-		check: func(ctx context.Context) error { return errors.Join(q.Check(ctx), checkModel(ctx, s, m)) },
+		about:    func(ctx context.Context) (about, error) { v, err := q.Version(ctx); return about{version: v}, err },
+		releases: releases{needed: "1.19", tested: "1.19", stand: "stand-ins: its gRPC services, and its engine"},
+		timeless: "Qdrant tells none over gRPC; nothing that Switchyard does goes by it, so it is not checked",
+		check:    func(ctx context.Context) error { return errors.Join(q.Check(ctx), checkModel(ctx, s, m)) },
 		migrate: func(ctx context.Context) error {
 			model, err := modelOf(ctx, m)
 			if err != nil {

@@ -34,6 +34,9 @@ func NewExtractor(c Config) (*Extractor, error) {
 // Close gives back idle connections.
 func (e *Extractor) Close() error { return e.chat.Close() }
 
+// Models are the names of the models that the server says it has; false: it does not say.
+func (e *Extractor) Models(ctx context.Context) ([]string, bool, error) { return e.chat.Models(ctx) }
+
 // Model implements [llm.Extractor].
 func (e *Extractor) Model() string { return e.chat.config.Model }
 

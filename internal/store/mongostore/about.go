@@ -15,9 +15,13 @@ func (s *Store) About(ctx context.Context) (version string, clock time.Time, err
 	if err := s.db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
 		return "", clock, wrap(ctx, err)
 	}
-	var hello struct {
-		LocalTime time.Time `bson:"localTime"`
+	for _, name := range []string{"hello", "isMaster"} { // what speaks the protocol only may know the older name alone
+		var hello struct {
+			LocalTime time.Time `bson:"localTime"`
+		}
+		if s.db.RunCommand(ctx, bson.D{{Key: name, Value: 1}}).Decode(&hello) == nil && !hello.LocalTime.IsZero() {
+			return info.Version, hello.LocalTime, nil
+		}
 	}
-	_ = s.db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello) // what speaks the protocol only may not know it
-	return info.Version, hello.LocalTime, nil
+	return info.Version, clock, nil
 }

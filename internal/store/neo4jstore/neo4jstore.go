@@ -12,6 +12,7 @@ package neo4jstore
 import (
 	"context"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -136,6 +137,19 @@ func (s *Store) Version(ctx context.Context) (string, error) {
 		return "", wrap(ctx, err)
 	}
 	return info.Agent(), nil
+}
+
+// About returns the version of the server as a number, and its clock.
+func (s *Store) About(ctx context.Context) (version string, clock time.Time, err error) {
+	agent, err := s.Version(ctx)
+	if err != nil {
+		return "", clock, err
+	}
+	rows, err := s.read(ctx, func(t tx) ([]*neo4j.Record, error) { return t.run(serverClock, nil) })
+	if err == nil && len(rows) > 0 {
+		clock, _, err = neo4j.GetRecordValue[time.Time](rows[0], "now")
+	}
+	return strings.TrimPrefix(agent, "Neo4j/"), clock, err
 }
 
 // forgetBookmarks starts anew with what reads must see. Bookmarks of a database that was restored from a backup name

@@ -157,3 +157,6 @@ WHERE m.id > $after
 WITH DISTINCT m ORDER BY m.id LIMIT $limit
 RETURN m.id AS id, m.version AS version,
   COUNT { (m)-[:SWITCHYARD_MENTIONS]->() } + COUNT { (m)-[:SWITCHYARD_STATES]->() } AS parts`
+
+// serverClock is the time at the server when it answers.
+const serverClock = `RETURN datetime.realtime() AS now`

@@ -135,11 +135,12 @@ func (s *Store) Close() error { return s.client.Close() }
 
 // Ping asks the server for a sign of life.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.version(ctx)
+	_, err := s.Version(ctx)
 	return err
 }
 
-func (s *Store) version(ctx context.Context) (string, error) {
+// Version is that of the server.
+func (s *Store) Version(ctx context.Context) (string, error) {
 	r, err := s.client.GetQdrantClient().HealthCheck(ctx, &qdrant.HealthCheckRequest{})
 	return r.GetVersion(), wrap(err)
 }
@@ -152,7 +153,7 @@ const needMajor, needMinor = 1, 19
 // Check says what is missing on the server, in words for who runs it: a version that is too old, collections and indexes
 // that `switchyard migrate` makes.
 func (s *Store) Check(ctx context.Context) error {
-	version, err := s.version(ctx)
+	version, err := s.Version(ctx)
 	if err != nil {
 		return err
 	}
