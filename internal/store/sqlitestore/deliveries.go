@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -25,17 +26,17 @@ func (d deliveries) Create(ctx context.Context, ds []store.Delivery) ([]bool, er
 	if len(ds) == 0 {
 		return created, nil
 	}
-	err := d.s.write(ctx, func(t *tx) (err error) {
-		counts := deliveryCounts{}
+	err := d.s.write(ctx, func(t *tx) error {
+		c, err := newCreation(t)
+		if err != nil {
+			return err
+		}
 		for i := range ds {
-			if created[i], err = createDelivery(t, &ds[i]); err != nil {
+			if created[i], err = c.add(&ds[i]); err != nil {
 				return err
 			}
-			if created[i] {
-				counts[ds[i].Status]++
-			}
 		}
-		return counts.add(t)
+		return c.end()
 	})
 	if err != nil {
 		return nil, err
@@ -63,34 +64,75 @@ func (c deliveryCounts) add(t *tx) error {
 	return nil
 }
 
-// createDelivery stores a delivery, and reports whether it is new.
-func createDelivery(t *tx, d *store.Delivery) (bool, error) {
-	attempts := d.Attempts
-	if attempts == nil {
-		attempts = []store.Attempt{}
+// creation stores deliveries in one transaction. Of those that follow each other with the same body, as the deliveries of
+// one event do, the body is stored once.
+type creation struct {
+	t      *tx
+	last   int64 // the greatest seq
+	counts deliveryCounts
+
+	body []byte // the latest one, stored by end or where another follows
+	at   int64  // its seq: that of the first delivery that has it
+	refs int    // how many have it
+}
+
+func newCreation(t *tx) (*creation, error) {
+	c := &creation{t: t, counts: deliveryCounts{}}
+	return c, t.queryRow("SELECT coalesce(max(seq), 0) FROM deliveries").Scan(&c.last)
+}
+
+// add stores a delivery, and reports whether it is new.
+func (c *creation) add(d *store.Delivery) (bool, error) {
+	seq := c.last + 1
+	at, shared := seq, c.refs > 0 && bytes.Equal(c.body, d.Body)
+	if shared {
+		at = c.at
 	}
-	res, err := t.exec(`INSERT INTO deliveries
-		(id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		d.ID, d.Workspace, d.EndpointID, d.URL, d.EventID, d.EventType, d.Status, d.Round, d.Lease.Owner, msOf(d.Lease.Until), d.Lease.Fence,
-		d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), jsonOf(attempts))
-	if err != nil {
+	n, err := c.insert(d, seq, at)
+	if err != nil || n == 0 {
 		return false, err
 	}
-	if n, err := res.RowsAffected(); n == 0 || err != nil {
-		return false, err
+	c.last = seq
+	c.counts[d.Status]++
+	if shared {
+		c.refs++
+		return true, nil
 	}
-	seq, err := res.LastInsertId()
-	if err != nil {
-		return false, err
-	}
-	_, err = t.exec("INSERT INTO delivery_bodies VALUES (?, ?)", seq, slices.Concat([]byte{}, d.Body)) // never NULL
+	err = c.storeBody()
+	c.body, c.at, c.refs = d.Body, seq, 1
 	return true, err
+}
+
+func (c *creation) insert(d *store.Delivery, seq, body int64) (int, error) {
+	attempts := "[]"
+	if len(d.Attempts) > 0 {
+		attempts = jsonOf(d.Attempts)
+	}
+	return c.t.change(`INSERT INTO deliveries
+		(seq, id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts, body_seq)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		seq, d.ID, d.Workspace, d.EndpointID, d.URL, d.EventID, d.EventType, d.Status, d.Round, d.Lease.Owner, msOf(d.Lease.Until), d.Lease.Fence,
+		d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), attempts, body)
+}
+
+func (c *creation) storeBody() error {
+	if c.refs == 0 {
+		return nil
+	}
+	_, err := c.t.exec("INSERT INTO delivery_bodies (seq, body, refs) VALUES (?, ?, ?)", c.at, slices.Concat([]byte{}, c.body), c.refs) // never NULL
+	return err
+}
+
+func (c *creation) end() error {
+	if err := c.storeBody(); err != nil {
+		return err
+	}
+	return c.counts.add(c.t)
 }
 
 const (
 	deliveryColumns = `id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts`
-	deliveryBody    = `, (SELECT body FROM delivery_bodies b WHERE b.seq = deliveries.seq)`
+	deliveryBody    = `, (SELECT body FROM delivery_bodies b WHERE b.seq = coalesce(body_seq, deliveries.seq))`
 
 	selectDelivery = "SELECT " + deliveryColumns + deliveryBody + " FROM deliveries WHERE workspace = ? AND id = ?"
 )
@@ -262,9 +304,10 @@ func recordAttempt(t *tx, a *store.Attempted, counts deliveryCounts) (bool, erro
 	return n > 0, nil
 }
 
+// updateAttempted appends to the list of attempts as text: reading it as JSON would cost more than all the rest.
 func updateAttempted(t *tx, a *store.Attempted, was store.DeliveryStatus) (int, error) {
 	return t.change(`UPDATE deliveries
-		SET attempts = json_insert(attempts, '$[#]', json(?)), status = ?, lease_until = ?, updated_at = max(updated_at, ?)
+		SET attempts = substr(attempts, 1, length(attempts) - 1) || iif(attempts = '[]', '', ',') || ? || ']', status = ?, lease_until = ?, updated_at = max(updated_at, ?)
 		WHERE workspace = ? AND id = ? AND fence = ? AND status = ?`,
 		jsonOf(a.Attempt), a.Status, msOf(a.Until), a.Attempt.At.UnixMilli(), a.Workspace, a.DeliveryID, a.Fence, was)
 }

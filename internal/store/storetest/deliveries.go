@@ -29,6 +29,7 @@ func Deliveries(t *testing.T, open func(testing.TB) store.Deliveries) {
 		{"DueGivesLongestExpiredFirst", deliveriesDue},
 		{"StatsCountEverything", deliveriesStats},
 		{"SweepForgetsWhatIsNotPending", deliveriesSweep},
+		{"BodyStaysForThoseThatAreLeft", deliveriesShareBodies},
 		{"WorkspacesAreApart", deliveriesApart},
 	}.run(t, open)
 }
@@ -357,7 +358,13 @@ func deliveriesStats(t *testing.T, s store.Deliveries) {
 	a, _, err := s.Claim(t.Context(), ws, a.ID, "p1", noon, noon.Add(time.Minute))
 	must(t, err)
 	attempted(t, s, a, store.Attempt{At: after(0)}, store.DeliveryFailed, noon)
-	check(map[store.DeliveryStatus]int{store.DeliveryPending: 1, store.DeliveryDelivered: 1, store.DeliveryFailed: 1}, noon.Add(time.Hour))
+	now := map[store.DeliveryStatus]int{store.DeliveryPending: 1, store.DeliveryDelivered: 1, store.DeliveryFailed: 1}
+	check(now, noon.Add(time.Hour))
+	get[[]bool](t)(s.Create(t.Context(), []store.Delivery{a, b, c}))
+	check(now, noon.Add(time.Hour)) // those were there
+	c.Lease.Fence = 7
+	attempted(t, s, c, store.Attempt{At: after(0)}, store.DeliveryFailed, noon)
+	check(now, noon.Add(time.Hour)) // that was refused
 	get[store.Delivery](t)(s.Requeue(t.Context(), ws, c.ID))
 	check(map[store.DeliveryStatus]int{store.DeliveryPending: 2, store.DeliveryFailed: 1}, noon)
 	attempted(t, s, a, store.Attempt{At: after(0)}, store.DeliveryHeld, noon) // its fence is still the current one
@@ -387,6 +394,27 @@ func deliveriesSweep(t *testing.T, s store.Deliveries) {
 	wantCode(t, err, memory.CodeNotFound)
 	for _, d := range keep {
 		want(t, "kept", d, read(t, s, d))
+	}
+}
+
+// Deliveries of one event have the same body, which an adapter may keep once.
+func deliveriesShareBodies(t *testing.T, s store.Deliveries) {
+	ws := newWorkspace()
+	made := func(body string, status store.DeliveryStatus) store.Delivery {
+		d := newDelivery(ws, 0)
+		d.Body, d.Status = []byte(body), status
+		return d
+	}
+	gone, a, b := made("one", store.DeliveryDelivered), made("one", store.DeliveryPending), made("one", store.DeliveryPending)
+	c, alone, d, last := made("two", store.DeliveryPending), made("three", store.DeliveryHeld), made("one", store.DeliveryPending), made("one", store.DeliveryFailed)
+	create(t, s, gone, a, b, c, alone, d, last)
+	if n := get[int](t)(s.Sweep(t.Context(), noon.Add(time.Hour))); n != 3 {
+		t.Errorf("%d deliveries were swept, want 3", n)
+	}
+	later := made("one", store.DeliveryPending)
+	want(t, "which are new", []bool{false, true, false}, get[[]bool](t)(s.Create(t.Context(), []store.Delivery{a, later, b})))
+	for _, left := range []store.Delivery{a, b, c, d, later} {
+		want(t, "left", left, read(t, s, left))
 	}
 }
 
