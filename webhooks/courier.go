@@ -134,27 +134,37 @@ const (
 	handOverNow  afterwards = true
 )
 
-// record writes an attempt down that try made at a delivery which the caller has claimed. After an error nothing was
-// recorded: the delivery is as it was, and its lease ends by itself.
+// record has an attempt written down that try made at a delivery which the caller has claimed, and returns at once; then
+// is told later what came of it. After an error nothing was recorded: the delivery is as it was, and its lease ends by
+// itself.
 //
 // The claim's fence makes the record unique, not the attempt: of a process that froze for longer than its lease, the
 // attempt is made again by another, and the receiver sees the same webhook-id twice.
-func (c *Courier) record(ctx context.Context, d store.Delivery, o outcome, then afterwards) error {
+func (c *Courier) record(ctx context.Context, d store.Delivery, o outcome, after afterwards, then func(error)) {
 	until := c.config.Now()
-	if o.attempt.NextAt != nil && then == keepUntilDue {
+	if o.attempt.NextAt != nil && after == keepUntilDue {
 		until = o.attempt.NextAt.Add(slack)
 	}
-	kept, err := c.recorder.record(ctx, store.Attempted{
+	c.recorder.record(ctx, store.Attempted{
 		Workspace: d.Workspace, DeliveryID: d.ID, Fence: d.Lease.Fence, Attempt: o.attempt, Status: o.status, Until: until,
+	}, func(kept bool, err error) {
+		switch {
+		case err != nil:
+			then(fmt.Errorf("record an attempt at delivery %s: %w", d.ID, err))
+		case !kept:
+			then(memory.Errorf(memory.CodeConflict, "the claim on delivery %s has ended", d.ID))
+		default:
+			c.config.Metrics.attempted(o)
+			then(nil)
+		}
 	})
-	if err != nil {
-		return fmt.Errorf("record an attempt at delivery %s: %w", d.ID, err)
-	}
-	if !kept {
-		return memory.Errorf(memory.CodeConflict, "the claim on delivery %s has ended", d.ID)
-	}
-	c.config.Metrics.attempted(o)
-	return nil
+}
+
+// recorded is record for who waits until it is written down.
+func (c *Courier) recorded(ctx context.Context, d store.Delivery, o outcome, after afterwards) error {
+	done := make(chan error, 1)
+	c.record(ctx, d, o, after, func(err error) { done <- err })
+	return <-done
 }
 
 // try makes one attempt at a delivery. An error means that none was made, or that nothing is known of what came of it.

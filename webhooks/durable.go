@@ -114,14 +114,14 @@ func (c *Courier) next(ctx context.Context, ref Ref, owner string) (Verdict, err
 	if !c.retries.enter(lane(d)) {
 		return c.later(ctx, d, owner, Verdict{Wait: spread(5*time.Second, 1), Busy: true})
 	}
-	defer c.retries.leave(lane(d), 0)
+	defer c.retries.leave(lane(d))
 	d, ok, err := c.stores.Deliveries.Claim(ctx, d.Workspace, d.ID, owner, now, now.Add(c.attemptLease()))
 	if err != nil || !ok {
 		return Verdict{Wait: spread(5*time.Second, 1), Busy: true}, err
 	}
 	o, err := c.try(ctx, d)
 	if err == nil {
-		err = c.record(ctx, d, o, keepUntilDue)
+		err = c.recorded(ctx, d, o, keepUntilDue)
 	}
 	if err != nil || o.over() {
 		return Verdict{Over: err == nil}, err

@@ -170,7 +170,7 @@ func TestBusyEndpointIsAskedLessAndLess(t *testing.T) {
 	asked := 0
 	r.env.SetOnActivityStartedListener(func(*activity.Info, context.Context, converter.EncodedValues) {
 		if asked++; asked == 30 {
-			r.courier.retries.leave(lane(r.d), 0)
+			r.courier.retries.leave(lane(r.d))
 		}
 	})
 	start := r.env.Now()

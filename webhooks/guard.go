@@ -105,9 +105,9 @@ func ParsePorts(s string) ([]PortRange, error) {
 // A name is looked up, and refused if any of its addresses is forbidden, or if it certainly does not exist: a typing
 // error is best found now. If the name servers give no answer the name is accepted: it is judged again for each attempt.
 func (g *Guard) CheckURL(ctx context.Context, pointer, raw string) error {
-	host, err := g.parse(raw)
+	u, err := g.parse(raw)
 	if err == nil {
-		err = g.checkHost(ctx, host)
+		err = g.checkHost(ctx, u.Hostname())
 	}
 	if e, ok := errors.AsType[*memory.Error](err); ok {
 		e.Pointer = pointer
@@ -115,22 +115,23 @@ func (g *Guard) CheckURL(ctx context.Context, pointer, raw string) error {
 	return err
 }
 
-// parse checks all that can be checked without looking a name up, and returns the host.
-func (g *Guard) parse(raw string) (string, error) {
+// parse checks all that can be checked without looking a name up.
+func (g *Guard) parse(raw string) (*url.URL, error) {
 	if err := memory.ValidURL("", raw); err != nil {
-		return "", err
+		return nil, err
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Opaque != "" {
-		return "", memory.Errorf(memory.CodeInvalid, "must be an absolute http or https URL")
+		return nil, memory.Errorf(memory.CodeInvalid, "must be an absolute http or https URL")
 	}
 	if u.Scheme != "https" && g.config.HTTPSOnly {
-		return "", memory.Errorf(memory.CodeForbiddenURL, "must be an https URL")
+		return nil, memory.Errorf(memory.CodeForbiddenURL, "must be an https URL")
 	}
 	if err := g.checkPort(u); err != nil {
-		return "", err
+		return nil, err
 	}
-	return u.Hostname(), validHost(u.Hostname())
+	u.Host = strings.TrimSuffix(u.Host, ":") // a port that is empty is none
+	return u, validHost(u.Hostname())
 }
 
 func (g *Guard) checkPort(u *url.URL) error {

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // keys sign what goes to its one-off addresses.
 type addressee struct {
 	endpoint *store.Endpoint // nil for a workspace
+	to       *url.URL        // the endpoint's; nil where the guard refuses it
 	headers  http.Header
 	keys     []webhook.Key
 }

@@ -18,7 +18,8 @@ type lanes struct {
 	queueBytes          int // of what waits whole
 
 	mu      sync.Mutex
-	run     runner         // nil: closed
+	isOpen  bool
+	run     runner
 	running map[string]int // attempts being made, by lane
 	active  int            // their sum
 	behind  int            // attempts that are over and not written down yet
@@ -26,14 +27,15 @@ type lanes struct {
 	queued  int             // their sum
 	bytes   map[string]int  // what those that wait whole weigh, by lane
 	weight  int             // their sum
-	turns   []string        // the lanes with something waiting, next one first
+	turns   []string        // the lanes with something waiting and a place for it, next one first
 	inside  map[string]bool // by id: whether its attempt is being made, or it waits
-	started sync.WaitGroup
+	started sync.WaitGroup  // attempts that are not written down
 }
 
-// runner makes an attempt at a delivery and writes down what came of it. In between it calls over: from then on the
-// receiver is no longer busy with this one. It need not wait for the disk to get the next.
-type runner func(d store.Delivery, over func())
+// runner makes an attempt at a delivery and returns when the receiver is no longer busy with it. What came of it is
+// written down meanwhile or later, and written called, once, when nothing is left to do: the receiver need not wait for
+// the disk to get the next.
+type runner func(d store.Delivery, written func())
 
 // behindLimit is how many attempts, as a multiple of those that are made at the same time, may be over and not written
 // down: so many would be made again if the process died now.
@@ -46,17 +48,17 @@ func newLanes(c Config) *lanes {
 	}
 }
 
-// open lets deliveries in; run is called for each, in a goroutine of its own.
+// open lets deliveries in; run is called for each, as many at a time as there may be attempts.
 func (l *lanes) open(run runner) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.run = run
+	l.run, l.isOpen = run, true
 }
 
 // close lets nothing in any more, forgets what waits, and returns when what was started is over.
 func (l *lanes) close() {
 	l.mu.Lock()
-	l.run, l.turns, l.queued, l.weight = nil, nil, 0, 0
+	l.isOpen, l.turns, l.queued, l.weight = false, nil, 0, 0
 	clear(l.waiting)
 	clear(l.bytes)
 	maps.DeleteFunc(l.inside, func(_ string, running bool) bool { return !running })
@@ -93,11 +95,11 @@ func (l *lanes) put(d store.Delivery) {
 	}
 	l.weighs(key, weigh(d))
 	l.inside[d.ID] = false
-	if len(l.waiting[key]) == 0 {
-		l.turns = append(l.turns, key)
-	}
 	l.waiting[key] = append(l.waiting[key], d)
 	l.queued++
+	if len(l.waiting[key]) == 1 {
+		l.queueUp(key)
+	}
 	l.dispatch()
 }
 
@@ -117,43 +119,65 @@ func (l *lanes) room(d store.Delivery) bool {
 }
 
 func (l *lanes) hasRoom(key string) bool {
-	return l.run != nil && l.queued < l.queue && len(l.waiting[key]) < l.perLaneQueue
+	return l.isOpen && l.queued < l.queue && len(l.waiting[key]) < l.perLaneQueue
 }
 
-// dispatch starts what may be started, a delivery of each lane in turn.
+// dispatch starts what may be started.
 func (l *lanes) dispatch() {
-	for i := 0; i < len(l.turns) && l.active < l.total && l.behind < behindLimit*l.total; {
-		key := l.turns[i]
-		if l.running[key] >= l.perLane {
-			i++
-			continue
+	for {
+		key, d, ok := l.pick()
+		if !ok {
+			return
 		}
-		d := l.waiting[key][0]
-		l.waiting[key][0] = store.Delivery{} // the list keeps no body alive
-		l.waiting[key] = l.waiting[key][1:]
-		l.queued--
-		l.weighs(key, -weigh(d))
-		l.turns = slices.Delete(l.turns, i, i+1)
-		if len(l.waiting[key]) > 0 {
-			l.turns = append(l.turns, key)
-		} else {
-			delete(l.waiting, key)
-		}
-		l.start(key, d)
+		l.started.Go(func() { l.work(key, d) })
 	}
 }
 
-func (l *lanes) start(key string, d store.Delivery) {
-	run := l.run
+// pick takes out a delivery that may be started, of each lane in turn.
+func (l *lanes) pick() (key string, d store.Delivery, ok bool) {
+	if len(l.turns) == 0 || l.active >= l.total || l.behind >= behindLimit*l.total {
+		return "", d, false
+	}
+	key, l.turns = l.turns[0], l.turns[1:]
+	d = l.waiting[key][0]
+	l.waiting[key][0] = store.Delivery{} // the list keeps no body alive
+	if l.waiting[key] = l.waiting[key][1:]; len(l.waiting[key]) == 0 {
+		delete(l.waiting, key)
+	}
+	l.queued--
+	l.weighs(key, -weigh(d))
+	l.inside[d.ID] = true
 	l.running[key]++
 	l.active++
-	l.inside[d.ID] = true
-	l.started.Go(func() {
-		over := sync.OnceFunc(func() { l.leave(key, 1) })
-		run(d, over)
-		over()
-		l.written(d.ID)
-	})
+	l.started.Add(1)
+	l.queueUp(key)
+	return key, d, true
+}
+
+// queueUp gives a lane that is in no queue a turn, if it has any use for one.
+func (l *lanes) queueUp(key string) {
+	if len(l.waiting[key]) > 0 && l.running[key] < l.perLane {
+		l.turns = append(l.turns, key)
+	}
+}
+
+// work makes an attempt, and then others: its goroutine has the stack for it.
+func (l *lanes) work(key string, d store.Delivery) {
+	for ok := true; ok; key, d, ok = l.next(key) {
+		id := d.ID
+		l.run(d, func() { l.written(id) })
+	}
+}
+
+func (l *lanes) next(left string) (key string, d store.Delivery, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left(left)
+	l.behind++
+	if key, d, ok = l.pick(); ok {
+		l.dispatch()
+	}
+	return key, d, ok
 }
 
 // written says that nothing is left to do for an attempt that was over.
@@ -162,9 +186,8 @@ func (l *lanes) written(id string) {
 	defer l.mu.Unlock()
 	delete(l.inside, id)
 	l.behind--
-	if l.run != nil {
-		l.dispatch()
-	}
+	l.dispatch()
+	l.started.Done()
 }
 
 // holds says whether a delivery is in here, and whether its attempt is being made.
@@ -207,17 +230,21 @@ func (l *lanes) enter(key string) bool {
 	return true
 }
 
-// leave gives a place back; behind is 1 where something is still to be written down.
-func (l *lanes) leave(key string, behind int) {
+// leave gives a place back.
+func (l *lanes) leave(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.left(key)
+	l.dispatch()
+}
+
+func (l *lanes) left(key string) {
 	l.active--
-	l.behind += behind
-	if l.running[key]--; l.running[key] == 0 {
-		delete(l.running, key)
+	if l.running[key]--; l.running[key] == l.perLane-1 {
+		l.queueUp(key) // it was full
 	}
-	if l.run != nil {
-		l.dispatch()
+	if l.running[key] == 0 {
+		delete(l.running, key)
 	}
 }
 

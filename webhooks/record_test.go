@@ -59,7 +59,7 @@ func TestRecord(t *testing.T) {
 			for range courier.config.PerEndpoint {
 				courier.retries.enter(lane(d))
 			}
-			time.AfterFunc(8*time.Second, func() { courier.retries.leave(lane(d), 0) })
+			time.AfterFunc(8*time.Second, func() { courier.retries.leave(lane(d)) })
 		}
 		if err := NewTemporal(c, "").StartDelivery(t.Context(), d); err != nil {
 			t.Fatal(err)

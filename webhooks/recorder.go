@@ -15,16 +15,14 @@ type recorder struct {
 	deliveries store.Deliveries
 
 	mu      sync.Mutex
-	busy    bool // someone writes
-	waiting []*record
+	busy    bool // a write is under way
+	waiting []record
 }
 
 // record is an attempt on its way into the store.
 type record struct {
 	attempted store.Attempted
-	turn      chan bool // true: it is yours to write; false: it is written
-	kept      bool
-	err       error
+	then      func(kept bool, err error)
 }
 
 const (
@@ -32,61 +30,60 @@ const (
 	recordPatience = 10 * time.Second // how long it may take: it is part of what an attempt's lease leaves room for
 )
 
-// record writes an attempt down and reports whether its claim was still in force. It does so even where ctx ends: the
-// attempt was made.
-func (r *recorder) record(ctx context.Context, a store.Attempted) (bool, error) {
-	me := &record{attempted: a, turn: make(chan bool, 1)}
-	if r.join(me) || <-me.turn {
-		r.write(context.WithoutCancel(ctx))
-	}
-	return me.kept, me.err
-}
-
-// join lets a record wait for the next write, and reports whether that is to be made by who asks.
-func (r *recorder) join(me *record) (lead bool) {
+// record has an attempt written down and returns at once; then is told, later, whether its claim was still in force, and
+// must not take long: others wait to be told. It is written down even where ctx ends: the attempt was made.
+func (r *recorder) record(ctx context.Context, a store.Attempted, then func(kept bool, err error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting = append(r.waiting, me)
-	lead, r.busy = !r.busy, true
-	return lead
+	r.waiting = append(r.waiting, record{a, then})
+	if !r.busy {
+		r.busy = true
+		go r.write(context.WithoutCancel(ctx), r.page())
+	}
 }
 
-// write writes down what waits, the writer's own record first, and leaves the rest to the next in line.
-func (r *recorder) write(ctx context.Context) {
-	r.mu.Lock()
+// page takes what goes into the next write. The caller has the lock.
+func (r *recorder) page() []record {
 	page := r.waiting[:min(len(r.waiting), recordPage)]
-	r.waiting = r.waiting[len(page):]
-	r.mu.Unlock()
-	r.store(ctx, page)
-	for _, done := range page[1:] {
-		done.turn <- false
+	if r.waiting = r.waiting[len(page):]; len(r.waiting) == 0 {
+		r.waiting = nil // the array is the page's
 	}
+	return page
+}
+
+// write writes a page down, has the next one begun, and tells those of this one.
+func (r *recorder) write(ctx context.Context, page []record) {
+	kept, errs := r.store(ctx, page)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.busy = len(r.waiting) > 0; r.busy {
-		r.waiting[0].turn <- true
+		go r.write(ctx, r.page())
+	}
+	r.mu.Unlock()
+	for i, p := range page {
+		p.then(kept[i], errs[i])
 	}
 }
 
 // store writes a page. Where the store refuses it for good, each is written alone: what is wrong with one must not keep
 // the others.
-func (r *recorder) store(ctx context.Context, page []*record) {
+func (r *recorder) store(ctx context.Context, page []record) (kept []bool, errs []error) {
 	ctx, cancel := context.WithTimeout(ctx, recordPatience)
 	defer cancel()
 	as := make([]store.Attempted, len(page))
 	for i, p := range page {
 		as[i] = p.attempted
 	}
+	errs = make([]error, len(page))
 	kept, err := r.deliveries.Attempted(ctx, as)
-	if err != nil && len(page) > 1 && !memory.Retryable(err) {
-		for i := range page {
-			r.store(ctx, page[i:i+1])
-		}
-		return
+	if err == nil {
+		return kept, errs
 	}
-	for i, p := range page {
-		if p.err = err; err == nil {
-			p.kept = kept[i]
+	kept = make([]bool, len(page))
+	for i := range page {
+		if errs[i] = err; len(page) > 1 && !memory.Retryable(err) {
+			k, e := r.store(ctx, page[i:i+1])
+			kept[i], errs[i] = k[0], e[0]
 		}
 	}
+	return kept, errs
 }

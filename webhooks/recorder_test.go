@@ -43,7 +43,11 @@ func recordAll(ctx context.Context, r *recorder, as []store.Attempted) (kept []b
 	kept, errs = make([]bool, len(as)), make([]error, len(as))
 	var wg sync.WaitGroup
 	for i, a := range as {
-		wg.Go(func() { kept[i], errs[i] = r.record(ctx, a) })
+		wg.Add(1)
+		r.record(ctx, a, func(k bool, err error) {
+			kept[i], errs[i] = k, err
+			wg.Done()
+		})
 	}
 	wg.Wait()
 	return kept, errs

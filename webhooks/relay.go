@@ -77,7 +77,7 @@ func (r *Relay) Poke() {
 // has not begun waits in the store.
 func (r *Relay) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx)
-	r.courier.first.open(func(d store.Delivery, over func()) { r.first(work, d, over) })
+	r.courier.first.open(func(d store.Delivery, written func()) { r.first(work, d, written) })
 	defer r.courier.first.close()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.takeOwed(ctx) })
@@ -144,22 +144,31 @@ func (r *Relay) intake(ctx context.Context) (more bool, err error) {
 	return len(events) == r.config.Page, nil
 }
 
-// first makes the first attempt at a delivery, and hands it over if that failed.
-func (r *Relay) first(ctx context.Context, d store.Delivery, over func()) {
+// first makes the first attempt at a delivery, has it written down, and hands the delivery over if it failed.
+func (r *Relay) first(ctx context.Context, d store.Delivery, written func()) {
 	d, ok, err := r.mine(ctx, d)
 	if err != nil || !ok {
 		r.report(ctx, err)
+		written()
 		return
 	}
 	o, err := r.courier.try(ctx, d)
-	over()
-	if err == nil {
-		err = r.courier.record(ctx, d, o, handOverNow)
+	if err != nil {
+		r.report(ctx, err)
+		written()
+		return
 	}
-	if err == nil && !o.over() {
-		err = r.handOver(ctx, d, o.attempt.NextAt.Time)
-	}
-	r.report(ctx, err)
+	r.courier.record(ctx, d, o, handOverNow, func(err error) {
+		if err == nil && !o.over() {
+			go func() { // not where others wait to be told; whoever waits for written waits for it
+				defer written()
+				r.report(ctx, r.handOver(ctx, d, o.attempt.NextAt.Time))
+			}()
+			return
+		}
+		r.report(ctx, err)
+		written()
+	})
 }
 
 // mine makes sure that the claim on a delivery outlasts an attempt. The claim that a delivery was made with often does.

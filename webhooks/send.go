@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +30,7 @@ const userAgent = "Switchyard-Webhooks/1.0"
 // message is what one attempt sends.
 type message struct {
 	url     string
+	to      *url.URL // url, where the guard has parsed it
 	id      string
 	kind    string // the event's type
 	body    []byte
@@ -50,15 +52,14 @@ func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
 // sender makes attempts.
 type sender struct {
-	client  *http.Client
-	guard   *Guard
-	timeout time.Duration
-	now     func() time.Time
+	transport http.RoundTripper // and no client: nothing follows redirects
+	guard     *Guard
+	timeout   time.Duration
+	now       func() time.Time
 }
 
 func newSender(g *Guard, c Config) *sender {
-	never := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &sender{client: &http.Client{Transport: c.Transport, CheckRedirect: never}, guard: g, timeout: c.Timeout, now: c.Now}
+	return &sender{transport: c.Transport, guard: g, timeout: c.Timeout, now: c.Now}
 }
 
 // send makes one attempt, signed anew. It takes no longer than the sender's timeout, and fails only where the message
@@ -67,14 +68,15 @@ func (s *sender) send(ctx context.Context, m message) (answer, error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if err := s.guard.admit(ctx, m.url); err != nil {
+	to, err := s.guard.admit(ctx, m)
+	if err != nil {
 		return answer{fault: describe(err)}, nil
 	}
-	r, err := m.request(ctx, s.now())
+	r, err := m.request(ctx, to, s.now())
 	if err != nil {
 		return answer{}, err
 	}
-	response, err := s.client.Do(r)
+	response, err := s.transport.RoundTrip(r)
 	if err != nil {
 		return answer{fault: describe(err), latency: time.Since(start)}, nil
 	}
@@ -85,11 +87,12 @@ func (s *sender) send(ctx context.Context, m message) (answer, error) {
 	return a, nil
 }
 
-func (m message) request(ctx context.Context, now time.Time) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(m.body))
+func (m message) request(ctx context.Context, to *url.URL, now time.Time) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "", bytes.NewReader(m.body))
 	if err != nil {
-		return nil, memory.Wrap(memory.CodeInvalid, err, "the address is no URL")
+		return nil, memory.Wrap(memory.CodeInternal, err, "no request can be made")
 	}
+	r.URL, r.Host = to, to.Host
 	maps.Copy(r.Header, m.headers)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", userAgent)
@@ -102,6 +105,9 @@ func (m message) request(ctx context.Context, now time.Time) (*http.Request, err
 // beginning reads the first bytes of an answer, as valid UTF-8, and a little more for the connection's sake. What goes
 // wrong there does not matter: the status has been said.
 func beginning(body io.Reader) string {
+	if body == http.NoBody {
+		return ""
+	}
 	kept, err := io.ReadAll(io.LimitReader(body, keptAnswerBytes))
 	if err == nil {
 		io.CopyN(io.Discard, body, drainedAnswerBytes) //nolint:errcheck // see above

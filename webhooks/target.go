@@ -34,7 +34,7 @@ func (c *Courier) target(ctx context.Context, d store.Delivery) (target, error) 
 	case e.Disabled != "":
 		return target{stop: store.DeliveryHeld, why: "not sent: the endpoint is disabled: " + e.Disabled}, nil
 	default:
-		m.url, m.papr, m.headers, m.keys = e.URL, e.Format == FormatPapr, to.headers, to.keys
+		m.url, m.to, m.papr, m.headers, m.keys = e.URL, to.to, e.Format == FormatPapr, to.headers, to.keys
 		return target{endpoint: e, message: m}, nil
 	}
 }
@@ -66,6 +66,9 @@ func (c *Courier) endpoint(ctx context.Context, workspace, id string) (a address
 	e, err := c.stores.Endpoints.Get(ctx, workspace, id)
 	if a.endpoint = &e; err != nil || e.Disabled != "" {
 		return a, nil, err
+	}
+	if a.to, err = c.sender.guard.parse(e.URL); err != nil {
+		a.to = nil // each attempt says why
 	}
 	if a.headers, err = c.keys.openHeaders(e); err != nil {
 		return a, nil, err

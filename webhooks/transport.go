@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -45,10 +46,16 @@ func (g *Guard) dialer() *net.Dialer {
 
 // admit judges the URL of an attempt. The dialer judges the address; what it does not see (the URL's form, and, behind a
 // proxy, the address) is judged here.
-func (g *Guard) admit(ctx context.Context, raw string) error {
-	host, err := g.parse(raw)
-	if err != nil || g.config.Proxy == nil {
-		return err
+func (g *Guard) admit(ctx context.Context, m message) (*url.URL, error) {
+	if m.to == nil {
+		to, err := g.parse(m.url)
+		if err != nil {
+			return nil, err
+		}
+		m.to = to
 	}
-	return g.checkHost(ctx, host)
+	if g.config.Proxy == nil {
+		return m.to, nil
+	}
+	return m.to, g.checkHost(ctx, m.to.Hostname())
 }
