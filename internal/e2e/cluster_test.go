@@ -126,20 +126,24 @@ func (c *cluster) hold() (work func()) {
 	return work
 }
 
-// configured writes the configuration of the cluster with more in it, for one process.
-func (c *cluster) configured(more string) (file string) {
+// configured writes the configuration of the cluster for one process that is to have more in a section of it, such as
+// "batch:".
+func (c *cluster) configured(section, more string) (file string) {
 	c.t.Helper()
 	all, err := os.ReadFile(c.config)
 	must(c.t, err)
 	file = filepath.Join(c.t.TempDir(), "switchyard.yaml")
-	must(c.t, os.WriteFile(file, append(all, more...), 0o600))
+	must(c.t, os.WriteFile(file, []byte(strings.Replace(string(all), section, section+"\n  "+more, 1)), 0o600))
 	return file
 }
 
 // run runs a command of the binary to its end with the settings of the cluster.
-func (c *cluster) run(args ...string) (string, error) {
+func (c *cluster) run(args ...string) (string, error) { return c.runWith(nil, args...) }
+
+// runWith is run with more in the environment.
+func (c *cluster) runWith(env []string, args ...string) (string, error) {
 	cmd := commandOf(c.ctx, append(args, "--config", c.config)...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir()}, c.env...)
+	cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir()}, c.env...), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

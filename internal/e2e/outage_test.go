@@ -18,9 +18,9 @@ import (
 // accepted is lost, readiness and the memories say what waits for what, and no process is started again.
 func TestOutages(t *testing.T) {
 	// The rate budget is never used up: it is there so that its counters are asked, which are in Redis.
-	c := newCluster(t, "realtime: {breaker: {delay: 1s}}\nchat: {requests_per_minute: 1000000}\n")
+	c := newCluster(t, "realtime: {breaker: {delay: 1s}}\nchat: {requests_per_minute: 1000000}\napi:\n")
 	watcher := c.process("serve")
-	watcher.Args = []string{"--config", c.configured("api: {poll_interval: 10m}\n")}
+	watcher.Args = []string{"--config", c.configured("api:", "poll_interval: 10m")}
 	again(t, watcher)
 	for _, o := range []struct {
 		name string

@@ -17,7 +17,7 @@ import (
 // looks there: who watches through it sees nothing until Redis is back, and then everything, so it shows what is live.
 func withoutRedis(t *testing.T, c *cluster, byEvents *Process, away func(*testservers.Proxy)) {
 	redis := c.proxies["SWITCHYARD_REDIS_URL"]
-	f := flowIn(c, "redis", time.Second) // no more than is done meanwhile: what is watched must come to its turn
+	f := flowIn(c, "redis", 2*time.Second) // no more than is done meanwhile: what is watched must come to its turn
 	t.Cleanup(f.cancel)
 	f.until(t, 5)
 	away(redis)

@@ -182,7 +182,7 @@ func add(ctx context.Context, t *testing.T, c *client.Client, in memory.Input) m
 }
 
 // watching begins to follow the events of a memory: it returns with the data of the first one. rest follows them to their
-// end and returns the last one's data, "" where there was none but the first.
+// end and returns the last one's data, "" where there was none but the first, or in words that they broke off.
 func watching(ctx context.Context, t *testing.T, p *Process, id string) (first string, rest func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -208,7 +208,7 @@ func watching(ctx context.Context, t *testing.T, p *Process, id string) (first s
 			last = data
 		}
 		if err := lines.Err(); err != nil {
-			t.Errorf("the events of %s broke off: %v", id, err)
+			return fmt.Sprintf("nothing: the events broke off (%v) after %q", err, last)
 		}
 		return last
 	}
