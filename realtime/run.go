@@ -3,6 +3,7 @@ package realtime
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -89,9 +90,8 @@ func (e *Executor) try(ctx context.Context, step pipeline.Step, page *pipeline.P
 		HandleIf(again).
 		WithMaxAttempts(step.Attempts).
 		WithDelayFunc(func(x failsafe.ExecutionAttempt[pipeline.Tally]) time.Duration {
-			return step.Delay(x.Attempts(), x.LastResult().Err)
+			return scattered(step.Delay(x.Attempts(), x.LastResult().Err))
 		}).
-		WithJitterFactor(0.1).
 		ReturnLastFailure().
 		Build()
 	t, err := failsafe.With[pipeline.Tally](retry).WithContext(ctx).GetWithExecution(func(x failsafe.Execution[pipeline.Tally]) (pipeline.Tally, error) {
@@ -101,6 +101,12 @@ func (e *Executor) try(ctx context.Context, step pipeline.Step, page *pipeline.P
 		return pipeline.Tally{Left: 1, Err: err}
 	}
 	return t
+}
+
+// scattered makes a wait longer by up to a tenth, so that not all who wait come at once. Never shorter: who comes before the
+// time that a model asked for is refused again, and has lost an attempt.
+func scattered(wait time.Duration) time.Duration {
+	return wait + time.Duration(rand.Float64()*float64(wait)/10) //nolint:gosec // spreading needs no secrets
 }
 
 // reason says in words why a memory falls off the realtime track.

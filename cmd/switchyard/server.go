@@ -243,9 +243,10 @@ func (s *server) webhookStores() webhooks.Stores {
 	}
 }
 
-// paced keeps both tracks from a model that said that it has too many requests, and within the rate budgets.
+// paced keeps both tracks from a model that said that it has too many requests, and within the rate budgets. The gate comes
+// first: what it keeps back takes nothing of a budget.
 func (s *server) paced(p pipeline.Parts) pipeline.Parts {
-	p.Extractor, p.Embedder = s.budget.Extractor(s.chatGate.Extractor(p.Extractor)), s.budget.Embedder(s.embeddingGate.Embedder(p.Embedder))
+	p.Extractor, p.Embedder = s.chatGate.Extractor(s.budget.Extractor(p.Extractor)), s.embeddingGate.Embedder(s.budget.Embedder(p.Embedder))
 	return p
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/switchyard-ai/switchyard/batch"
+	"github.com/switchyard-ai/switchyard/internal/llm/budget"
 	"github.com/switchyard-ai/switchyard/internal/llm/llmtest"
 	"github.com/switchyard-ai/switchyard/internal/llm/pace"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
@@ -102,17 +103,29 @@ type track struct {
 
 func newTrack(t *testing.T, s *storm, paced bool) *track {
 	t.Helper()
+	var gate *pace.Gate
+	if paced {
+		gate = new(pace.Gate)
+	}
+	return newTrackOn(t, &llmtest.Fake{Fault: s.fault}, gate, nil)
+}
+
+// newTrackOn is a track that asks the model through a gate and within a budget; nil: neither.
+func newTrackOn(t *testing.T, fake *llmtest.Fake, gate *pace.Gate, rates *budget.Budget) *track {
+	t.Helper()
 	db, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "store.db"), sqlitestore.Config{Synchronous: "OFF"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &track{t: t, store: db, slots: &slots{Runs: db.Runs(), since: map[string]time.Time{}}, breakers: realtime.NewBreakers(realtime.BreakerConfig{})}
-	fake := &llmtest.Fake{Fault: s.fault}
 	parts := k.breakers.Guard(pipeline.Parts{
 		Extractor: fake, Embedder: fake, Vectors: db.Vectors(), Graph: db.Graph(), Memories: db.Memories(),
 		Workspaces: db.Workspaces(), Runs: k.slots, Events: noEvents{},
 	})
-	if gate := new(pace.Gate); paced {
+	if rates != nil {
+		parts.Extractor = rates.Extractor(parts.Extractor)
+	}
+	if gate != nil {
 		parts.Extractor = gate.Extractor(parts.Extractor)
 	}
 	k.Executor = realtime.New(realtime.Parts{
@@ -218,6 +231,66 @@ func TestTenMinutesOf429InRealtime(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestTenMinutesOf429OnTwoProcessesWithABudget has two processes post to one model, each behind a gate of its own and both
+// within one budget, which is used up as well: neither lets through what the other one keeps back, and all drains.
+func TestTenMinutesOf429OnTwoProcessesWithABudget(t *testing.T) {
+	t.Parallel()
+	withoutRaceDetector(t)
+	for name, row := range map[string]struct {
+		wait  time.Duration
+		paced bool
+	}{
+		"NoTimeIsNamed": {0, true}, "AWait": {10 * time.Second, true}, "AnHour": {time.Hour, true},
+		"WithoutTheGatesThisTestIsRed": {2 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { twoProcesses(t, row.wait, row.paced) })
+		})
+	}
+}
+
+func twoProcesses(t *testing.T, wait time.Duration, paced bool) {
+	t.Helper()
+	s := &storm{now: time.Now, err: tooMany(wait), until: time.Now().Add(10 * time.Minute)}
+	fake := &llmtest.Fake{Fault: s.fault}
+	shared := new(budget.Local) // in place of Redis, which counts the same way
+	limits := budget.Config{Models: map[string]budget.Limits{fake.Model(): {Requests: 260}}}
+	var ks []*track
+	for range 2 {
+		var gate *pace.Gate
+		if paced {
+			gate = new(pace.Gate)
+		}
+		ks = append(ks, newTrackOn(t, fake, gate, budget.New(limits, shared)))
+	}
+	for range 10 * 60 {
+		for _, k := range ks {
+			k.post()
+			if open := k.breakers.Open(); len(open) > 0 {
+				t.Fatalf("a 429 has opened the breaker of %v", open)
+			}
+		}
+		time.Sleep(time.Second)
+	}
+	time.Sleep(max(min(wait, memory.MaxRetryAfter), 30*time.Second))
+	sum, offered := 0, 0
+	for _, k := range ks {
+		last := k.post()
+		time.Sleep(time.Minute)
+		if got := k.status(last); got != memory.StatusCompleted {
+			t.Errorf("a memory posted after the storm is %s a minute later", got)
+		}
+		if k.slots.longest > time.Minute {
+			t.Errorf("a memory that waited held its place for %v", k.slots.longest)
+		}
+		sum, offered = sum+2*len(k.fell), offered+2*k.posted
+	}
+	if sum += s.asked(); (float64(sum) <= 1.1*float64(offered)) != paced {
+		t.Errorf("%d calls are made in all, %d were offered; the gates are there: %v", sum, offered, paced)
 	}
 }
 

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,7 +143,8 @@ func contains(text string, parts ...string) bool {
 }
 
 // retryAfter reads how long the server asks us to wait: retry-after-ms, or Retry-After as seconds (also fractions) or as
-// an HTTP date. What it cannot read, and what lies in the past, is 0. The longest wait is a day.
+// an HTTP date, or, where there is neither, when what was used up is there again. What it cannot read, and what lies in
+// the past, is 0. The longest wait is a day.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	if d, ok := span(h.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return d
@@ -154,7 +156,28 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if at, err := http.ParseTime(value); err == nil {
 		return min(max(at.Sub(now), 0), longest)
 	}
-	return 0
+	return untilReset(h)
+}
+
+// untilReset reads when OpenAI's limits are reset, x-ratelimit-reset-requests and -tokens, such as 6m0s or 17ms: the
+// longest of those of which nothing remains. Where none is said to be used up it is the shortest there is: then the call
+// was too much for one of them, and which is not known.
+func untilReset(h http.Header) (wait time.Duration) {
+	shortest := time.Duration(0)
+	for _, of := range []string{"Requests", "Tokens"} {
+		d, err := time.ParseDuration(strings.TrimSpace(h.Get("X-Ratelimit-Reset-" + of)))
+		if err != nil || d <= 0 {
+			continue
+		}
+		d = min(d, longest)
+		if strings.TrimSpace(h.Get("X-Ratelimit-Remaining-"+of)) == "0" {
+			wait = max(wait, d)
+		}
+		if shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return cmp.Or(wait, shortest)
 }
 
 const longest = 24 * time.Hour

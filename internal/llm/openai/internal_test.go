@@ -50,6 +50,41 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterOfOpenAIsLimits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header string // name value, one after the other
+		want   time.Duration
+	}{
+		"RequestsAreUsedUp":        {"Remaining-Requests 0 Reset-Requests 7s Remaining-Tokens 900 Reset-Tokens 17ms", 7 * time.Second},
+		"TokensAreUsedUp":          {"Remaining-Requests 9 Reset-Requests 17ms Remaining-Tokens 0 Reset-Tokens 6m0s", 6 * time.Minute},
+		"BothAreUsedUp":            {"Remaining-Requests 0 Reset-Requests 2s Remaining-Tokens 0 Reset-Tokens 1m2.5s", 62500 * time.Millisecond},
+		"NeitherIsSaidToBe":        {"Reset-Requests 8.64s Reset-Tokens 150ms", 150 * time.Millisecond},
+		"OnlyOneIsThere":           {"Reset-Tokens 4s", 4 * time.Second},
+		"FarAway":                  {"Remaining-Requests 0 Reset-Requests 99999h", longest},
+		"Negative":                 {"Remaining-Requests 0 Reset-Requests -5s", 0},
+		"Garbage":                  {"Remaining-Requests 0 Reset-Requests soon Reset-Tokens 1.5", 0},
+		"GarbageBesideAUsefulOne":  {"Remaining-Requests 0 Reset-Requests 1e9s Reset-Tokens 3s", 3 * time.Second},
+		"WhatIsUsedUpHasNoTime":    {"Remaining-Requests 0 Reset-Tokens 3s", 3 * time.Second},
+		"MoreThanADurationCanHold": {"Remaining-Tokens 0 Reset-Tokens 9999999999999h", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := http.Header{}
+			for words := strings.Fields(c.header); len(words) > 0; words = words[2:] {
+				h.Set("X-Ratelimit-"+words[0], words[1])
+			}
+			if got := retryAfter(h, time.Now()); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			h.Set("Retry-After", "20")
+			if got := retryAfter(h, time.Now()); got != 20*time.Second {
+				t.Errorf("beside a Retry-After of 20 s it is %s", got)
+			}
+		})
+	}
+}
+
 func FuzzRetryAfter(f *testing.F) {
 	f.Add("1", "2")
 	f.Add("", "Mon, 23 Nov 2026 09:00:30 GMT")

@@ -5,6 +5,7 @@ package pace
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -84,6 +85,9 @@ func scattered(wait time.Duration) time.Duration {
 // leave takes in what the call that began at that time came to. What began before the latest 429 was heard says nothing of
 // the model as it is now: it opens nothing, and one more 429 of the same burst makes no pause longer.
 func (g *Gate) leave(begun time.Time, err error) {
+	if errors.Is(err, llm.ErrHeld) { // by a budget behind the gate: the model was not asked
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now, tried := g.now(), !begun.Before(g.since)

@@ -181,3 +181,17 @@ func TestGate(t *testing.T) {
 		})
 	}
 }
+
+// TestABudgetBehindTheGateDoesNotShutIt: what a budget keeps back was never asked of the model.
+func TestABudgetBehindTheGateDoesNotShutIt(t *testing.T) {
+	t.Parallel()
+	m := newModel()
+	m.says(&memory.Error{Code: memory.CodeRateLimited, RetryAfter: time.Hour, Err: llm.ErrHeld}, 0)
+	if err := m.ask(t); memory.RetryAfter(err) != memory.MaxRetryAfter {
+		t.Fatalf("the budget's answer is %v", err)
+	}
+	m.says(nil, 0)
+	if err := m.ask(t); err != nil {
+		t.Errorf("the gate is shut: %v", err)
+	}
+}
