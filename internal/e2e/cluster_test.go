@@ -82,23 +82,12 @@ func ownNeo4j(t *testing.T) string {
 // server puts a proxy before a server and its address into the environment of the processes.
 func (c *cluster) server(setting, address string) {
 	c.t.Helper()
-	scheme, hostPort := "", address
-	if i := strings.Index(address, "://"); i >= 0 {
-		scheme, hostPort = address[:i+3], address[i+3:]
-	}
-	user := ""
-	if i := strings.LastIndex(hostPort, "@"); i >= 0 {
-		user, hostPort = hostPort[:i+1], hostPort[i+1:]
-	}
-	hostPort, path, _ := strings.Cut(hostPort, "/")
-	if path != "" {
-		path = "/" + path
-	}
+	before, hostPort, behind := testservers.SplitAddress(address)
 	p, err := testservers.NewProxy(hostPort)
 	must(c.t, err)
 	c.t.Cleanup(func() { _ = p.Close() })
 	c.proxies[setting] = p
-	c.env = append(c.env, setting+"="+scheme+user+p.Addr()+path)
+	c.env = append(c.env, setting+"="+before+p.Addr()+behind)
 }
 
 func (c *cluster) process(what string, env ...string) *Process {

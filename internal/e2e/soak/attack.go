@@ -9,19 +9,17 @@ import (
 	"time"
 )
 
-// attack runs the whole plan against one topology, and returns what it came to.
-func attack(ctx context.Context, o *options, topology string, kills int, out io.Writer) (v *verdict, err error) {
-	processes := map[string]int{"split": 4, "dev": 1}[topology]
-	if processes == 0 {
-		return nil, fmt.Errorf("there is no such topology: split or dev")
-	}
-	gap := o.gap
-	if processes == 1 {
-		gap *= aloneGap
-	}
-	p := newPlan(o.seed, kills, processes, gap, topology == "split")
-	if o.rolling > 0 {
-		p = rolling(o.rolling, processes, o.gap)
+// extent is how long an attack goes on: until both are reached.
+type extent struct {
+	kills int
+	lasts time.Duration
+}
+
+// attack runs the plan against one topology, and returns what it came to.
+func attack(ctx context.Context, o *options, topology string, until extent, out io.Writer) (v *verdict, err error) {
+	p, err := planFor(o, topology)
+	if err != nil {
+		return nil, err
 	}
 	m, err := newModel(p, o.thinking)
 	if err != nil {
@@ -34,7 +32,7 @@ func attack(ctx context.Context, o *options, topology string, kills int, out io.
 	if err != nil {
 		return nil, err
 	}
-	s := &siege{options: o, plan: p, model: m, hooks: receiver, cluster: c, out: out}
+	s := &siege{options: o, until: until, plan: p, model: m, hooks: receiver, cluster: c, out: out}
 	v, err = s.run(ctx)
 	if stopped := c.close(); stopped != nil && v != nil {
 		v.Wrong = append(v.Wrong, stopped.Error())
@@ -45,6 +43,25 @@ func attack(ctx context.Context, o *options, topology string, kills int, out io.
 	return v, err
 }
 
+// planFor is the plan against a topology.
+func planFor(o *options, topology string) (plan, error) {
+	processes, on := 4, []string{onTemporal}
+	gap := o.gap
+	switch topology {
+	case dev:
+		processes, on, gap = 1, nil, gap*aloneGap
+	case servers:
+		on = []string{onTemporal, onMongo, onQdrant, onNeo4j, onRedis}
+	case split:
+	default:
+		return plan{}, fmt.Errorf("there is no such topology: %s, %s or %s", split, servers, dev)
+	}
+	if o.rolling > 0 {
+		return rolling(o.rolling, processes, o.gap), nil
+	}
+	return newPlan(o.seed, processes, gap, on...), nil
+}
+
 // aloneGap is by how much the pauses are longer where each kill ends everything: a start, and what was lost until it is
 // taken up again, take some time, and without it nothing would go on at all.
 const aloneGap = 4
@@ -52,6 +69,7 @@ const aloneGap = 4
 // siege is one attack.
 type siege struct {
 	*options
+	until   extent
 	plan    plan
 	model   *model
 	hooks   *hooks
@@ -59,7 +77,8 @@ type siege struct {
 	load    *load
 	out     io.Writer
 
-	inFlight []int // memories, at each kill
+	inFlight []int          // memories, at each kill
+	moments  map[moment]int // kills by when they came
 }
 
 func (s *siege) run(ctx context.Context) (*verdict, error) {
@@ -73,7 +92,8 @@ func (s *siege) run(ctx context.Context) (*verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.load = &load{clients: clients, ledger: book, hooks: s.hooks.URL, target: 3 * s.options.inFlight}
+	s.load = &load{clients: clients, ledger: book, hooks: s.hooks.URL, target: 3 * s.options.inFlight, answered: make(chan int)}
+	s.moments = map[moment]int{}
 	posting, stopPosting := context.WithCancel(ctx)
 	posted := make(chan error, 1)
 	go func() { posted <- s.load.run(posting) }()
@@ -96,18 +116,20 @@ func (s *siege) run(ctx context.Context) (*verdict, error) {
 }
 
 func (s *siege) rounds(ctx context.Context) error {
-	for i, r := range s.plan.rounds {
+	began := time.Now()
+	for i := 0; s.goesOn(i, time.Since(began)); i++ {
+		r := s.plan.round(i)
 		sleep(ctx, r.gap)
 		for _, b := range r.before {
-			s.sayf("%s %s for %v", b.what, s.cluster.processes[b.target].name, b.lasts.Round(time.Millisecond))
+			s.sayf("%s (of the processes: %s) for %v", b.label(), s.cluster.processes[b.index].name, b.lasts.Round(time.Millisecond))
 			s.cluster.strike(ctx, b)
 		}
-		victim := s.cluster.processes[r.victim]
-		n, err := s.ripe(ctx, victim)
+		victim, n, err := s.await(ctx, r)
 		if err != nil {
 			return fmt.Errorf("kill %d: %w", i+1, err)
 		}
 		s.inFlight = append(s.inFlight, n)
+		s.moments[r.moment]++
 		if r.gently {
 			s.sayf("replace %s, %d memories in flight", victim.name, n)
 			if err := s.cluster.replace(ctx, victim); err != nil {
@@ -115,13 +137,58 @@ func (s *siege) rounds(ctx context.Context) error {
 			}
 			continue
 		}
-		s.sayf("kill %d of %d: %s, %d memories in flight", i+1, len(s.plan.rounds), victim.name, n)
 		s.cluster.kill(ctx, victim)
+		s.sayf("kill %d: %s, %s, %d memories in flight", i+1, victim.name, r.moment, n)
 	}
-	return nil
+	return ctx.Err()
 }
 
-// ripe waits until the victim lives and enough memories are in flight, and says how many.
+func (s *siege) goesOn(round int, after time.Duration) bool {
+	if s.plan.fixed != nil {
+		return round < len(s.plan.fixed)
+	}
+	return round < s.until.kills || after < s.until.lasts
+}
+
+// await returns at the moment of the kill: whose, and how many memories were in flight.
+func (s *siege) await(ctx context.Context, r round) (victim *process, n int, err error) {
+	victim = s.cluster.processes[r.victim]
+	switch r.moment {
+	case afterAnswer:
+		return s.awaitAnswer(ctx, r)
+	case afterWave:
+		for n < s.options.inFlight && err == nil {
+			if _, err = s.ripe(ctx, victim); err != nil {
+				break
+			}
+			s.model.gather(ctx, time.Second)
+			sleep(ctx, r.delay)
+			_, n, _ = s.load.state(ctx) // where nobody says, it comes again
+		}
+	case atRandom:
+		n, err = s.ripe(ctx, victim)
+	}
+	return victim, n, err
+}
+
+// awaitAnswer waits for an acknowledgement while enough memories are in flight; the victim is who gave it.
+func (s *siege) awaitAnswer(ctx context.Context, r round) (victim *process, n int, err error) {
+	defer s.load.eager.Store(false)
+	for {
+		if n, err = s.ripe(ctx, nil); err != nil {
+			return nil, n, err
+		}
+		s.load.eager.Store(true)
+		select {
+		case which := <-s.load.answered:
+			sleep(ctx, r.delay)
+			return s.cluster.serving[which], n, nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// ripe waits until the victim, where there is one, lives and enough memories are in flight, and says how many.
 func (s *siege) ripe(ctx context.Context, victim *process) (int, error) {
 	limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -132,11 +199,11 @@ func (s *siege) ripe(ctx context.Context, victim *process) (int, error) {
 		default:
 		}
 		_, processing, err := s.load.state(limited)
-		if err == nil && processing >= s.options.inFlight && victim.alive() {
+		if err == nil && processing >= s.options.inFlight && (victim == nil || victim.alive()) {
 			return processing, nil
 		}
 		if limited.Err() != nil {
-			return 0, fmt.Errorf("%s alive: %v, %d memories in flight (%w)", victim.name, victim.alive(), processing, errors.Join(err, limited.Err()))
+			return 0, fmt.Errorf("%d memories in flight, or the victim is not alive (%w)", processing, errors.Join(err, limited.Err()))
 		}
 		sleep(limited, 50*time.Millisecond)
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/switchyard-ai/switchyard/internal/testservers"
 	"github.com/switchyard-ai/switchyard/pkg/client"
 )
 
@@ -22,12 +21,13 @@ const key = "sk_soak"
 type cluster struct {
 	binary    string
 	env       []string // of the processes, beyond what they need
+	args      []string // the same for arguments
 	dir, data string
 	processes []*process
-	apis      []*wire // one before each API
+	apis      []*wire    // one before each API
+	serving   []*process // whose APIs they are
 	llm       *wire
-	temporal  *wire // nil: the process has its own
-	engine    *testservers.Process
+	servers   map[string]*server
 	log       log
 	restarts  sync.WaitGroup
 	failed    chan error // a process that did not come up again
@@ -35,7 +35,7 @@ type cluster struct {
 
 // open starts the processes of a topology.
 func open(ctx context.Context, o *options, topology string, m *model) (c *cluster, err error) {
-	c = &cluster{binary: o.binary, dir: filepath.Join(o.dir, topology), failed: make(chan error, 100)}
+	c = &cluster{binary: o.binary, dir: filepath.Join(o.dir, topology), servers: map[string]*server{}, failed: make(chan error, 100)}
 	c.data = filepath.Join(c.dir, "data")
 	if o.env != "" {
 		c.env = strings.Split(o.env, ",")
@@ -52,17 +52,7 @@ func open(ctx context.Context, o *options, topology string, m *model) (c *cluste
 	if c.llm, err = w.wire("llm", m.address()); err != nil {
 		return c, err
 	}
-	switch topology {
-	case "split":
-		if err = c.startEngine(w); err == nil {
-			err = c.add(w, "serve", "serve", "worker", "worker")
-		}
-	case "dev":
-		err = c.add(w, "dev")
-	default:
-		err = fmt.Errorf("there is no topology %q: split or dev", topology)
-	}
-	if err != nil {
+	if err = c.build(ctx, w, topology); err != nil {
 		return c, err
 	}
 	for _, p := range c.processes {
@@ -79,24 +69,40 @@ func open(ctx context.Context, o *options, topology string, m *model) (c *cluste
 // upTime is how long a start may take.
 const upTime = 3 * time.Minute
 
-func (c *cluster) startEngine(w wires) (err error) {
-	if c.engine, err = testservers.StartTemporal(filepath.Join(c.dir, "temporal")); err != nil {
-		return fmt.Errorf("start Temporal: %w", err)
+// build makes the processes of a topology, and starts what they are connected to.
+func (c *cluster) build(ctx context.Context, w wires, topology string) error {
+	switch topology {
+	case dev:
+		return c.add(w, true, "dev")
+	case split:
+		if err := c.startServers(w, theTemporal()); err != nil {
+			return err
+		}
+		return c.add(w, true, "serve", "serve", "worker", "worker")
+	case servers:
+		if err := c.startServers(w, append(theStores(), theTemporal())...); err != nil {
+			return err
+		}
+		if err := c.own(ctx); err != nil {
+			return err
+		}
+		return c.add(w, false, "serve", "serve", "worker", "worker")
 	}
-	c.temporal, err = w.wire("temporal", c.engine.Ready)
-	return err
+	return fmt.Errorf("there is no topology %q: %s, %s or %s", topology, split, dev, servers)
 }
 
-// add adds a process of each command.
-func (c *cluster) add(w wires, commands ...string) error {
+// add adds a process of each command; together says that they share one folder, and the store in it.
+func (c *cluster) add(w wires, together bool, commands ...string) error {
 	for i, command := range commands {
-		p := &process{name: fmt.Sprintf("%s-%d", command, i), args: []string{command, "--data", c.data}}
+		p := &process{name: fmt.Sprintf("%s-%d", command, i)}
 		p.log = filepath.Join(c.dir, p.name+".log")
+		data := c.data
+		if !together {
+			data = filepath.Join(c.dir, p.name)
+		}
+		p.args = append([]string{command, "--data", data}, c.args...)
 		p.env = environment(c.data, "SWITCHYARD_CHAT_BASE_URL=http://"+c.llm.address()+"/"+p.name+"/v1", "SWITCHYARD_CHAT_API_KEY=x")
 		p.env = append(p.env, c.env...)
-		if c.temporal != nil {
-			p.env = append(p.env, "SWITCHYARD_TEMPORAL_ADDRESS="+c.temporal.address())
-		}
 		if command != "worker" {
 			if err := c.addAPI(w, p); err != nil {
 				return err
@@ -113,7 +119,7 @@ func (c *cluster) addAPI(w wires, p *process) (err error) {
 	}
 	p.args = append(p.args, "--listen", p.listen)
 	api, err := w.wire(p.name, p.listen)
-	c.apis = append(c.apis, api)
+	c.apis, c.serving = append(c.apis, api), append(c.serving, p)
 	return err
 }
 
@@ -181,53 +187,42 @@ func (c *cluster) replace(ctx context.Context, p *process) error {
 func (c *cluster) strike(ctx context.Context, b blow) {
 	c.restarts.Go(func() {
 		if err := c.hit(ctx, b); err != nil && ctx.Err() == nil {
-			c.failed <- fmt.Errorf("%s: %w", b.what, err)
+			c.failed <- fmt.Errorf("%s: %w", b.label(), err)
 		}
 	})
 }
 
-// lateBeats is how long after Temporal is back attempts may run twice: it took them from workers that it did not hear.
-const lateBeats = 90 * time.Second
-
 func (c *cluster) hit(ctx context.Context, b blow) (err error) {
-	p, from := c.processes[b.target], time.Now()
-	process, after := "", time.Duration(0)
-	switch b.what {
-	case freeze:
+	from, whose, after := time.Now(), "", time.Duration(0)
+	switch s := c.servers[b.on]; {
+	case b.what == freeze:
+		p := c.processes[b.index]
 		for !p.alive() && time.Since(from) < 15*time.Second {
 			sleep(ctx, 50*time.Millisecond)
 		}
-		from = time.Now()
+		from, whose = time.Now(), p.name
 		if !p.halt(b.lasts) {
 			return nil
 		}
-		process = p.name
-	case cutLLM:
+	case b.on == onAPI:
+		whose = nobody
+		err = c.apis[b.index%len(c.apis)].cut(b.lasts)
+	case b.on == onLLM && b.what == cut:
 		err = c.llm.cut(b.lasts)
-	case slowLLM:
+	case b.on == onLLM:
 		err = c.llm.slow(ctx, b.lasts)
-	case cutAPI:
-		err = c.apis[b.target%len(c.apis)].cut(b.lasts)
-		process = "nobody" // no answer of the LLM is lost by it
-	case cutTemporal:
-		err, after = c.temporal.cut(b.lasts), lateBeats
-	case endTemporal:
-		err, after = c.restartEngine(b.lasts), lateBeats
+	default:
+		if after = s.after; !s.costs {
+			whose = nobody
+		}
+		err = s.strike(ctx, b)
 	}
-	c.log.add(process, string(b.what), from, time.Now().Add(after))
+	c.log.add(whose, b.label(), from, time.Now().Add(after))
 	return err
 }
 
-func (c *cluster) restartEngine(away time.Duration) error {
-	_ = c.engine.Kill() // says that it was killed
-	time.Sleep(away)
-	engine, err := testservers.StartTemporal(filepath.Join(c.dir, "temporal"))
-	if err != nil {
-		return err
-	}
-	c.engine = engine
-	return c.temporal.lead(engine.Ready)
-}
+// nobody is whose answers of the LLM are lost by what is done to other things.
+const nobody = "nobody"
 
 // heal waits until everything is up again.
 func (c *cluster) heal() error {
@@ -249,8 +244,8 @@ func (c *cluster) close() error {
 			errs = append(errs, p.stop(time.Minute))
 		}
 	}
-	if c.engine != nil {
-		errs = append(errs, c.engine.Stop())
+	for _, s := range c.servers {
+		errs = append(errs, s.stop())
 	}
 	return errors.Join(errs...)
 }

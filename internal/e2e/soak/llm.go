@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type model struct {
 
 	mu     sync.Mutex
 	calmed bool
+	wave   chan struct{} // closed when the answers that are kept back go out; nil: none is
 	paid   map[question][]payment
 	modes  map[mode]int // calls that met each
 }
@@ -60,7 +62,7 @@ func (m *model) now(c llmtest.Call) mode {
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(strconv.Itoa(c.N))) // never fails
-	if now != slow && h.Sum32()%10 >= 3 {
+	if now != slowly && h.Sum32()%10 >= 3 {
 		now = calm // three calls in ten are met by what is on
 	}
 	if now == nonsense && h.Sum32()%10 >= 1 {
@@ -72,7 +74,7 @@ func (m *model) now(c llmtest.Call) mode {
 
 func (m *model) script(c llmtest.Call) llmtest.Behaviour {
 	switch m.now(c) {
-	case slow:
+	case slowly:
 		return m.answer(c, 2*m.thinking)
 	case limited:
 		return llmtest.RateLimit(time.Duration(1+c.N%3) * time.Second)
@@ -91,7 +93,7 @@ func (m *model) script(c llmtest.Call) llmtest.Behaviour {
 func (m *model) answer(c llmtest.Call, d time.Duration) llmtest.Behaviour {
 	from := time.Now()
 	return func(x *llmtest.Exchange) {
-		llmtest.Slowly(d)(x)
+		llmtest.When(m.due(d))(x)
 		if c.Request.Repair || len(c.Texts) == 0 {
 			return
 		}
@@ -102,24 +104,58 @@ func (m *model) answer(c llmtest.Call, d time.Duration) llmtest.Behaviour {
 	}
 }
 
+// due is closed after d, or when the wave goes out that is being gathered then.
+func (m *model) due(d time.Duration) <-chan struct{} {
+	ready := make(chan struct{})
+	time.AfterFunc(d, func() {
+		m.mu.Lock()
+		wave := m.wave
+		m.mu.Unlock()
+		if wave != nil {
+			<-wave
+		}
+		close(ready)
+	})
+	return ready
+}
+
+// gather keeps back all answers for d, and then lets them go at once.
+func (m *model) gather(ctx context.Context, d time.Duration) {
+	wave := make(chan struct{})
+	m.mu.Lock()
+	m.wave = wave
+	m.mu.Unlock()
+	sleep(ctx, d)
+	m.mu.Lock()
+	m.wave = nil
+	m.mu.Unlock()
+	close(wave)
+}
+
 // asker is the process that a path belongs to: /serve-1/v1/….
 func asker(path string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return name
 }
 
-// doubts returns how many answers there were beyond one for each question, and those of them that no disturbance explains.
-func (m *model) doubts(ds []disturbance) (answers, twice int, unexplained []question) {
+// doubts returns how many answers there were, how many of them were in flight when something was done, so that they may
+// have been lost, how many there were beyond one for each question, and those of them that no disturbance explains.
+func (m *model) doubts(ds []disturbance) (answers, allowed, twice int, unexplained []question) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for q, ps := range m.paid {
 		answers += len(ps)
 		twice += len(ps) - 1
+		for _, p := range ps {
+			if explained(p, ds) {
+				allowed++
+			}
+		}
 		for _, p := range ps[:len(ps)-1] { // the last one is the one that was kept
 			if !explained(p, ds) {
 				unexplained = append(unexplained, q)
 			}
 		}
 	}
-	return answers, twice, unexplained
+	return answers, allowed, twice, unexplained
 }

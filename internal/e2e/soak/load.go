@@ -24,8 +24,11 @@ type load struct {
 	next    atomic.Int64
 	repeats atomic.Int64
 	open    atomic.Int64 // queued and processing, as last heard
-	mu      sync.Mutex
-	wrong   []string // answers that no crash excuses
+	// answered hears of acknowledgements while somebody listens: which client got it.
+	answered chan int
+	eager    atomic.Bool // post, however many are open
+	mu       sync.Mutex
+	wrong    []string // answers that no crash excuses
 }
 
 // writers is how many requests are on their way at once.
@@ -39,7 +42,7 @@ func (l *load) run(ctx context.Context) error {
 	for range writers {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if int(l.open.Load()) >= l.target {
+				if int(l.open.Load()) >= l.target && !l.eager.Load() {
 					sleep(ctx, 100*time.Millisecond)
 					continue
 				}
@@ -95,7 +98,7 @@ func (l *load) post(ctx context.Context) error {
 	if e.Hook {
 		hook = l.hooks
 	}
-	if n%40 == 0 {
+	if n%40 == 0 && int(l.open.Load()) < l.target { // eager ones are single
 		e.Lines = 20 + int(n%100)
 		return l.acknowledged(ctx, e, func(ctx context.Context, c *client.Client) (string, error) {
 			b, err := c.UploadBatch(ctx, strings.NewReader(lines(e)), client.BatchOptions{WebhookURL: hook}, client.IdempotencyKey(e.Key))
@@ -137,9 +140,14 @@ func content(key string) string {
 func (l *load) acknowledged(ctx context.Context, e entry, send func(context.Context, *client.Client) (string, error)) error {
 	for try := 0; ; try++ {
 		limited, cancel := context.WithTimeout(ctx, 20*time.Second)
-		id, err := send(limited, l.clients[rand.IntN(len(l.clients))])
+		which := rand.IntN(len(l.clients))
+		id, err := send(limited, l.clients[which])
 		cancel()
 		if err == nil {
+			select {
+			case l.answered <- which:
+			default:
+			}
 			e.ID = id
 			return l.ledger.write(e)
 		}

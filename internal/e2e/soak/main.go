@@ -26,6 +26,7 @@ type options struct {
 	seed       uint64
 	topologies string
 	kills      int
+	lasts      time.Duration
 	inFlight   int
 	gap        time.Duration
 	thinking   time.Duration
@@ -41,8 +42,9 @@ func flags(o *options, args []string) error {
 	f.StringVar(&o.binary, "binary", "bin/switchyard", "what to test")
 	f.StringVar(&o.dir, "dir", "", "folder for data, logs and the ledger (default: a new one, removed if all is well)")
 	f.Uint64Var(&o.seed, "seed", 0, "of the schedule (default: a random one)")
-	f.StringVar(&o.topologies, "topologies", "split,dev", "split: two serve and two worker on one Temporal; dev: one process; one after the other")
-	f.IntVar(&o.kills, "kills", 40, "how many processes to kill, in each topology its share")
+	f.StringVar(&o.topologies, "topologies", split+","+dev, "split: two serve and two worker on one Temporal; servers: the same on the stores of production; dev: one process; one after the other")
+	f.IntVar(&o.kills, "kills", 40, "how many processes to kill, in each topology its share; more where -for is not over then")
+	f.DurationVar(&o.lasts, "for", 0, "how long to go on at least, in each topology its share, such as 3h")
 	f.IntVar(&o.inFlight, "in-flight", 100, "how many memories must be in flight at each kill")
 	f.DurationVar(&o.gap, "gap", 2*time.Second, "the longest pause between kills, beyond waiting for memories in flight")
 	f.DurationVar(&o.thinking, "thinking", 3*time.Second, "how long the LLM takes for an answer")
@@ -86,12 +88,12 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 			}
 		}()
 	}
-	fmt.Fprintf(out, "soak: seed %d, %d kills, at least %d memories in flight at each; everything in %s\n", o.seed, o.kills, o.inFlight, o.dir)
+	fmt.Fprintf(out, "soak: seed %d, %d kills and %v at least, at least %d memories in flight at each; everything in %s\n", o.seed, o.kills, o.lasts, o.inFlight, o.dir)
 	names := strings.Split(o.topologies, ",")
 	var errs []error
-	shares := split(o.kills, names)
+	kills, times := share(o.kills, names), share(int(o.lasts), names)
 	for i, name := range names {
-		v, err := attack(ctx, &o, name, shares[i], out)
+		v, err := attack(ctx, &o, name, extent{kills[i], time.Duration(times[i])}, out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -103,19 +105,26 @@ func soak(ctx context.Context, args []string, out io.Writer) (err error) {
 	return errors.Join(errs...)
 }
 
-// split shares the kills out: a single process gets one for three that several get.
-func split(kills int, names []string) []int {
+// The topologies.
+const (
+	split   = "split"
+	servers = "servers"
+	dev     = "dev"
+)
+
+// share shares kills or time out: a single process gets one for three that several get.
+func share(whole int, names []string) []int {
 	weights, sum := make([]int, len(names)), 0
 	for i, name := range names {
 		weights[i] = 3
-		if name == "dev" {
+		if name == dev {
 			weights[i] = 1
 		}
 		sum += weights[i]
 	}
 	shares, before := make([]int, len(names)), 0
 	for i, w := range weights {
-		shares[i] = kills*(before+w)/sum - kills*before/sum
+		shares[i] = whole*(before+w)/sum - whole*before/sum
 		before += w
 	}
 	return shares

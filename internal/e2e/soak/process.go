@@ -142,9 +142,9 @@ func (p *process) stop(within time.Duration) error {
 }
 
 // census lets the binary itself compare the stores.
-func census(ctx context.Context, binary, data string, env []string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, binary, "doctor", "--census", "--json", "--data", data, "--grace", "20s")
-	cmd.Env = env
+func census(ctx context.Context, c *cluster) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, c.binary, append([]string{"doctor", "--census", "--json", "--data", c.data, "--grace", "20s"}, c.args...)...)
+	cmd.Env = c.processes[0].env
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 3 { // it found something

@@ -22,6 +22,7 @@ type verdict struct {
 	Drained  time.Duration `json:"drained"`
 
 	Kills        int            `json:"kills"`
+	Moments      map[moment]int `json:"moments"` // kills by when they came
 	Disturbances map[string]int `json:"disturbances"`
 	InFlight     [3]int         `json:"in_flight"` // memories at the kills: the fewest, the median, the most
 	Model        map[mode]int   `json:"model"`     // calls by how they were met
@@ -33,7 +34,8 @@ type verdict struct {
 	Hooks        int            `json:"hooks"` // that should come
 	SameHook     int            `json:"same_hook"`
 	Answers      int            `json:"answers"` // of the LLM, that were paid for
-	Twice        int            `json:"twice"`   // of them, those that were in flight when something was done
+	Allowed      int            `json:"allowed"` // of them, those that were in flight when something was done
+	Twice        int            `json:"twice"`   // of them, those beyond one for each question
 
 	Lost       []string `json:"lost"`
 	Duplicated []string `json:"duplicated"`
@@ -50,7 +52,7 @@ type verdict struct {
 func (s *siege) judge(ctx context.Context, open int) (*verdict, error) {
 	ds, told := s.cluster.log.list()
 	v := &verdict{
-		Kills: len(s.inFlight), Disturbances: told, InFlight: spread(s.inFlight), Model: s.model.modes,
+		Kills: len(s.inFlight), Moments: s.moments, Disturbances: told, InFlight: spread(s.inFlight), Model: s.model.modes,
 		Repeated: int(s.load.repeats.Load()), Statuses: map[string]int{}, Tracks: map[string]int{}, SameHook: s.hooks.repeats, Wrong: s.load.wrong,
 	}
 	stored, err := v.read(ctx, s.load.clients[0])
@@ -67,7 +69,7 @@ func (s *siege) judge(ctx context.Context, open int) (*verdict, error) {
 		v.Stuck = append(v.Stuck, fmt.Sprintf("%d memories are still open", open))
 	}
 	var unexplained []question
-	v.Answers, v.Twice, unexplained = s.model.doubts(ds)
+	v.Answers, v.Allowed, v.Twice, unexplained = s.model.doubts(ds)
 	for _, q := range unexplained {
 		v.PaidTwice = append(v.PaidTwice, q.method+" of "+q.text)
 	}
@@ -157,7 +159,7 @@ func (v *verdict) hook(e entry, heard int) {
 }
 
 func (v *verdict) census(ctx context.Context, c *cluster) error {
-	raw, err := census(ctx, c.binary, c.data, c.processes[0].env)
+	raw, err := census(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -229,12 +231,14 @@ func (v *verdict) String() string {
 	}
 	fmt.Fprintf(&b, "\n%s, seed %d: %v under attack, then over in %v\n", v.Topology, v.Seed, v.Attacked, v.Drained)
 	line("kills, or replacements", "%d, with %d / %d / %d memories in flight (fewest / median / most)", v.Kills, v.InFlight[0], v.InFlight[1], v.InFlight[2])
+	line("when they came", "%v", v.Moments)
 	line("done to them", "%v", v.Disturbances)
 	line("the LLM", "%v", v.Model)
 	line("acknowledged", "%d requests, %d memories; sent again: %d", v.Acknowledged, v.Memories, v.Repeated)
 	line("memories", "%v, tracks %v", v.Statuses, v.Tracks)
 	line("webhooks", "%d to come, the same one again %d times", v.Hooks, v.SameHook)
-	line("LLM answers paid for", "%d, in flight when something was done, and so paid again: %d", v.Answers, v.Twice-len(v.PaidTwice))
+	line("LLM answers paid for", "%d, of which %d were in flight when something was done and might be paid for again, and %d were",
+		v.Answers, v.Allowed, v.Twice-len(v.PaidTwice))
 	for _, f := range v.broken() {
 		line(f.what, "%d", len(f.list))
 		for _, item := range f.list[:min(shown, len(f.list))] {

@@ -109,7 +109,10 @@ func TestAnswersArePaidOnceButForThoseInFlight(t *testing.T) {
 				{"Graph", "x"}: {row.first, {"worker-2", at(20), at(22)}},
 				{"Graph", "y"}: {{"serve-0", at(1), at(2)}},
 			}}
-			answers, twice, unexplained := m.doubts(killed)
+			answers, allowed, twice, unexplained := m.doubts(killed)
+			if want := 1 - row.unexplained; allowed != want {
+				t.Errorf("%d answers might be paid for again, want %d", allowed, want)
+			}
 			if answers != 3 || twice != 1 || len(unexplained) != row.unexplained {
 				t.Errorf("%d answers, %d twice, unexplained %v; want 3, 1 and %d", answers, twice, unexplained, row.unexplained)
 			}
@@ -134,21 +137,40 @@ func TestAReceiverTellsTheSameEventFromAnother(t *testing.T) {
 
 func TestASeedRepeatsTheSchedule(t *testing.T) {
 	t.Parallel()
-	plans := make([]plan, 3)
+	rounds := make([][]round, 3)
 	for i, seed := range []uint64{7, 7, 8} {
-		plans[i] = newPlan(seed, 200, 4, time.Second, true)
-	}
-	if !reflect.DeepEqual(plans[0], plans[1]) || reflect.DeepEqual(plans[0], plans[2]) {
-		t.Error("the same seed must give the same plan, another one another")
-	}
-	kinds := map[blowKind]bool{}
-	for _, r := range plans[0].rounds {
-		for _, b := range r.before {
-			kinds[b.what] = true
+		p := newPlan(seed, 4, time.Second, onTemporal, onMongo)
+		for n := range 200 {
+			rounds[i] = append(rounds[i], p.round(n))
 		}
 	}
-	if len(kinds) != 6 {
-		t.Errorf("200 rounds bring %v only", kinds)
+	if !reflect.DeepEqual(rounds[0], rounds[1]) || reflect.DeepEqual(rounds[0], rounds[2]) {
+		t.Error("the same seed must give the same plan, another one another")
+	}
+	kinds, moments := map[string]bool{}, map[moment]bool{}
+	for _, r := range rounds[0] {
+		moments[r.moment] = true
+		for _, b := range r.before {
+			kinds[b.label()] = true
+		}
+	}
+	if len(kinds) != 10 || len(moments) != 3 {
+		t.Errorf("200 rounds bring %v only, at %v", kinds, moments)
+	}
+}
+
+// TestAnAttackGoesOnUntilBothAreReached holds -kills and -for to what they say.
+func TestAnAttackGoesOnUntilBothAreReached(t *testing.T) {
+	t.Parallel()
+	s := &siege{until: extent{kills: 3, lasts: time.Hour}}
+	for _, row := range []struct {
+		round int
+		after time.Duration
+		want  bool
+	}{{0, 0, true}, {3, time.Minute, true}, {2, 2 * time.Hour, true}, {3, 2 * time.Hour, false}} {
+		if got := s.goesOn(row.round, row.after); got != row.want {
+			t.Errorf("after %d kills and %v: %v", row.round, row.after, got)
+		}
 	}
 }
 
@@ -177,7 +199,7 @@ func TestKillsAreSharedOut(t *testing.T) {
 	}{
 		{200, []string{"split", "dev"}, []int{150, 50}}, {7, []string{"split", "dev"}, []int{5, 2}}, {9, []string{"dev"}, []int{9}},
 	} {
-		if got := split(row.kills, row.names); !reflect.DeepEqual(got, row.want) {
+		if got := share(row.kills, row.names); !reflect.DeepEqual(got, row.want) {
 			t.Errorf("%d kills of %v are shared out as %v, want %v", row.kills, row.names, got, row.want)
 		}
 	}

@@ -34,7 +34,7 @@ func (x *Exchange) Send(status int, header map[string]string, body string) {
 }
 
 // wait returns at the time; where the client goes away or the server is closed before, it cuts the connection.
-func (x *Exchange) wait(until <-chan time.Time) {
+func wait[T any](x *Exchange, until <-chan T) {
 	select {
 	case <-until:
 		return
@@ -56,13 +56,21 @@ func Slowly(d time.Duration) Behaviour {
 	return func(x *Exchange) {
 		t := time.NewTimer(d)
 		defer t.Stop()
-		x.wait(t.C)
+		wait(x, t.C)
+		x.Answer()
+	}
+}
+
+// When answers once ready is closed.
+func When(ready <-chan struct{}) Behaviour {
+	return func(x *Exchange) {
+		wait(x, ready)
 		x.Answer()
 	}
 }
 
 // Hang never answers; the call ends when the client goes away or the server is closed.
-func Hang() Behaviour { return func(x *Exchange) { x.wait(nil) } }
+func Hang() Behaviour { return func(x *Exchange) { wait[time.Time](x, nil) } }
 
 // Fail answers an error as OpenAI does, with its code and message, and with a header where name is not empty.
 func Fail(status int, code, message, name, value string) Behaviour {
