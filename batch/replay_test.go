@@ -2,34 +2,48 @@ package batch_test
 
 import (
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/switchyard-ai/switchyard/batch"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
+	"github.com/switchyard-ai/switchyard/internal/replaytest"
 )
 
-// TestReplay holds today's workflow code to the histories that released versions left: a run that is under way when a
-// deploy comes goes on under the new code.
+// TestReplay holds today's workflow code to the histories that released versions left: v1 is from before there was a task
+// queue for language models, v2 has it.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/histories/*.json")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%d histories, %v", len(files), err)
+	p := pipeline.New(pipeline.Parts{}, pipeline.Config{})
+	cfg := batch.Config{}
+	all := replaytest.Histories(t, "testdata/histories", func(r worker.Registry) {
+		batch.Register(r, batch.NewWorkflows(p, cfg), batch.NewActivities(batch.Parts{Pipeline: p}, cfg))
+	})
+	kinds := map[string]bool{}
+	for name, h := range all {
+		version, kind, _ := strings.Cut(name, "-")
+		kinds[version+" "+strings.TrimRight(kind, "-0123456789")] = true
+		if asks := onQueue(h, cfg.WithDefaults().LLMTaskQueue); asks != (version != "v1") {
+			t.Errorf("%s: it has the task queue for language models: %v", name, asks)
+		}
 	}
-	r := newReplayer(batch.NewWorkflows(pipeline.New(pipeline.Parts{}, pipeline.Config{}), batch.Config{}))
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			if err := r.ReplayWorkflowHistoryFromJSONFile(discard(), file); err != nil {
-				t.Error(err)
+	for _, kind := range []string{"memory", "memory-rounds", "batch", "batch-rounds", "batch-orders"} {
+		for _, version := range []string{"v1", "v2"} {
+			if !kinds[version+" "+kind] {
+				t.Errorf("there is no %s of %s", kind, version)
 			}
-		})
+		}
 	}
+}
+
+// onQueue reports whether the history, or what it passes on, speaks of the task queue.
+func onQueue(h *history.History, queue string) bool {
+	return strings.Contains(h.String(), queue)
 }
 
 // TestReplaySeesAChange plants a change that old runs cannot follow: a first activity that they do not know.
@@ -48,13 +62,6 @@ func TestReplaySeesAChange(t *testing.T) {
 	if err := r.ReplayWorkflowHistoryFromJSONFile(discard(), "testdata/histories/v1-batch-0.json"); err == nil {
 		t.Error("a batch with another first activity replays")
 	}
-}
-
-func newReplayer(w *batch.Workflows) worker.WorkflowReplayer {
-	r := worker.NewWorkflowReplayer()
-	r.RegisterWorkflowWithOptions(w.ProcessMemory, workflow.RegisterOptions{Name: batch.ProcessMemoryWorkflow})
-	r.RegisterWorkflowWithOptions(w.Batch, workflow.RegisterOptions{Name: batch.BatchWorkflow})
-	return r
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -2,40 +2,29 @@ package webhooks
 
 import (
 	"log/slog"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/switchyard-ai/switchyard/internal/replaytest"
 )
 
 // TestReplay holds today's workflow code to the histories that released versions left: deliveries live for days, and go
 // on under whatever version comes.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/histories/*.json")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("%d histories, %v", len(files), err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			t.Parallel()
-			r := worker.NewWorkflowReplayer()
-			r.RegisterWorkflowWithOptions(DeliverWorkflow, workflow.RegisterOptions{Name: workflowName})
-			if err := r.ReplayWorkflowHistoryFromJSONFile(slog.New(slog.DiscardHandler), file); err != nil {
-				t.Error(err)
-			}
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s := string(raw); strings.Contains(s, "receiver.test") || strings.Contains(s, "whsec_") || !strings.Contains(s, "TIMER_FIRED") {
-				t.Error("the history says more than ids, or nothing of waiting")
-			}
-		})
+	all := replaytest.Histories(t, "testdata/histories", func(r worker.Registry) { new(Courier).Register(r) })
+	for name, h := range all {
+		waits := slices.ContainsFunc(h.GetEvents(), func(e *history.HistoryEvent) bool { return e.GetEventType() == enums.EVENT_TYPE_TIMER_FIRED })
+		if s := h.String(); strings.Contains(s, "receiver.test") || strings.Contains(s, "whsec_") || !waits {
+			t.Errorf("%s: the history says more than ids, or nothing of waiting", name)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ func TestPlantedImportsAreSeen(t *testing.T) {
 		{"internal/store", "modernc.org/sqlite", "internal/store must not import modernc.org/sqlite: that is for internal/store/sqlitestore; internal/pipeline must never reach modernc.org/sqlite"},
 		{"internal/store/mongostore", "internal/store/sqlitestore", "internal/store/mongostore must not import internal/store/sqlitestore"},
 		{"internal/api", "internal/store/sqlitestore", "internal/api must not import internal/store/sqlitestore"},
-		{"internal/api", "go.temporal.io/sdk/client", "internal/api must not import go.temporal.io/sdk/client: that is for batch, webhooks, internal/embedded, cmd/switchyard"},
+		{"internal/api", "go.temporal.io/sdk/client", "internal/api must not import go.temporal.io/sdk/client: that is for batch, webhooks, internal/embedded, internal/replaytest, cmd/switchyard"},
 		{"realtime", "batch", "realtime must not import batch; realtime must never reach batch; realtime must never reach go.temporal.io/sdk/workflow"},
 		{"batch", "realtime", "batch must not import realtime; batch must never reach github.com/failsafe-go/failsafe-go; batch must never reach realtime"},
 		{"cmd/switchyard", "go.temporal.io/server/temporal", "cmd/switchyard must not import go.temporal.io/server/temporal: that is for internal/embedded"},

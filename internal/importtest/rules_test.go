@@ -58,11 +58,12 @@ var allowed = []row{
 	{pkg: "internal/faults", may: list("internal/llm internal/pipeline internal/store pkg/memory")}, // behind the tag failpoints
 	{pkg: "internal/e2e", may: list("pkg/client pkg/memory")},                                       // its tests: internal/testservers, internal/id too
 	{pkg: "internal/e2e/eval", may: list("internal/e2e pkg/client pkg/memory")},
-	{pkg: "internal/e2e/soak", may: list("internal/llm/llmtest internal/testservers pkg/client pkg/memory")},
+	{pkg: "internal/e2e/soak", may: list("internal/id internal/llm/llmtest internal/testservers pkg/client pkg/memory")},
 	{pkg: "internal/e2e/demo", may: list("internal/e2e pkg/client pkg/memory")},
 	{pkg: "internal/testservers"},                                                             // for tests only
 	{pkg: "internal/testservers/qdrantd", may: list("internal/store/qdrantstore/qdranttest")}, // for tests only
 	{pkg: "internal/parity"},     // tests only
+	{pkg: "internal/replaytest"}, // for tests only
 	{pkg: "internal/importtest"}, // tests only
 	{pkg: "internal/testservers/temporald", may: list("internal/embedded")},
 	{pkg: "internal/testservers/report", may: list("internal/testservers")},
@@ -78,7 +79,7 @@ var homes = []home{
 	{"github.com/labstack/echo", list("internal/api internal/console")},
 	{"github.com/danielgtaylor/huma", list("internal/api internal/console")},
 	{"github.com/failsafe-go/failsafe-go", list("realtime")},
-	{"go.temporal.io", list("batch webhooks internal/embedded cmd/switchyard")},
+	{"go.temporal.io", list("batch webhooks internal/embedded internal/replaytest cmd/switchyard")},
 	{"go.temporal.io/server", list("internal/embedded")},
 	{"github.com/temporalio", list("internal/embedded")},
 	{"modernc.org/sqlite", list("internal/store/sqlitestore")},

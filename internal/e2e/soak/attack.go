@@ -181,8 +181,11 @@ func (s *siege) awaitAnswer(ctx context.Context, r round) (victim *process, n in
 		s.load.eager.Store(true)
 		select {
 		case which := <-s.load.answered:
+			if victim = s.cluster.serving[which]; !victim.alive() { // it was killed while its answer was on its way
+				continue
+			}
 			sleep(ctx, r.delay)
-			return s.cluster.serving[which], n, nil
+			return victim, n, nil
 		case <-time.After(time.Second):
 		}
 	}
