@@ -133,7 +133,7 @@ func (c *Config) switches(lookup func(string) (string, bool)) error {
 		name string
 		to   *bool
 	}{
-		{"SWITCHYARD_QDRANT_TLS", &c.Qdrant.TLS},
+		{"SWITCHYARD_QDRANT_TLS", &c.Qdrant.TLS.Enabled},
 		{"SWITCHYARD_TEMPORAL_TLS", &c.Temporal.TLS.Enabled},
 		{"SWITCHYARD_SEARCH_ATTRIBUTES", &c.Batch.SearchAttributes},
 	} {
@@ -178,10 +178,6 @@ func (c *Config) environment(lookup func(string) (string, bool)) {
 		{"SWITCHYARD_TEMPORAL_ADDRESS", &c.Temporal.Address},
 		{"SWITCHYARD_TEMPORAL_NAMESPACE", &c.Temporal.Namespace},
 		{"SWITCHYARD_TEMPORAL_API_KEY", &c.Temporal.APIKey},
-		{"SWITCHYARD_TEMPORAL_TLS_CA", &c.Temporal.TLS.CAFile},
-		{"SWITCHYARD_TEMPORAL_TLS_CERT", &c.Temporal.TLS.CertFile},
-		{"SWITCHYARD_TEMPORAL_TLS_KEY", &c.Temporal.TLS.KeyFile},
-		{"SWITCHYARD_TEMPORAL_TLS_SERVER_NAME", &c.Temporal.TLS.ServerName},
 		{"SWITCHYARD_WORK", (*string)(&c.Batch.Work)},
 		{"SWITCHYARD_DEPLOYMENT", &c.Batch.Versioning.Deployment},
 		{"SWITCHYARD_BUILD_ID", &c.Batch.Versioning.BuildID},
@@ -197,10 +193,23 @@ func (c *Config) environment(lookup func(string) (string, bool)) {
 			*s.to = v
 		}
 	}
+	c.tlsFiles(lookup)
 	for _, l := range []*LLM{&c.Chat, &c.Embedding} {
 		if l.Local() {
 			l.APIKey, _ = lookup("OPENAI_API_KEY")
 			l.BaseURL, _ = lookup("OPENAI_BASE_URL")
+		}
+	}
+}
+
+// tlsFiles lays what the environment says of TLS over c: for each server that takes it apart from its address, such as
+// SWITCHYARD_QDRANT_TLS_CA.
+func (c *Config) tlsFiles(lookup func(string) (string, bool)) {
+	for part, t := range map[string]*TLS{"QDRANT": &c.Qdrant.TLS, "NEO4J": &c.Neo4j.TLS, "REDIS": &c.Redis.TLS, "TEMPORAL": &c.Temporal.TLS} {
+		for name, to := range map[string]*string{"CA": &t.CAFile, "CERT": &t.CertFile, "KEY": &t.KeyFile, "SERVER_NAME": &t.ServerName} {
+			if v, ok := lookup("SWITCHYARD_" + part + "_TLS_" + name); ok && v != "" {
+				*to = v
+			}
 		}
 	}
 }

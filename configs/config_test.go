@@ -28,7 +28,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Mongo.URI, want.Neo4j.User, want.Neo4j.Pool, want.Qdrant.TLS = "mongodb://env", "file", 7, true
+	want.Mongo.URI, want.Neo4j.User, want.Neo4j.Pool, want.Qdrant.TLS.Enabled = "mongodb://env", "file", 7, true
 	want.Batch.Work, want.Batch.Window, want.Temporal.TLS.CAFile = "store", 9, "ca.pem"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("flag > environment > file > default (-want +got):\n" + diff)
@@ -64,6 +64,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		"AnotherScheme": {env: map[string]string{"SWITCHYARD_NEO4J_URI": "http://n"}, want: "must begin with neo4j://"},
 		"RedisScheme":   {env: map[string]string{"SWITCHYARD_REDIS_URL": "localhost:6379"}, want: "must begin with redis://"},
 		"HalfAPair":     {env: map[string]string{"SWITCHYARD_TEMPORAL_TLS_CERT": "c.pem"}, want: "belong together"},
+		"HalfAPairToo":  {env: map[string]string{"SWITCHYARD_REDIS_URL": "rediss://r", "SWITCHYARD_REDIS_TLS_KEY": "k.pem", "SWITCHYARD_REDIS_TLS_CA": "c"}, want: "redis.tls: cert_file and key_file belong together"},
+		"PlainNeo4j":    {env: map[string]string{"SWITCHYARD_NEO4J_URI": "neo4j://n", "SWITCHYARD_NEO4J_TLS_CA": "c.pem"}, want: "must begin with neo4j+s:// or bolt+s://"},
+		"PlainRedis":    {env: map[string]string{"SWITCHYARD_REDIS_URL": "redis://:secret@r", "SWITCHYARD_REDIS_TLS_CA": "c.pem"}, want: "must begin with rediss://"},
+		"Neo4jsName":    {yaml: "neo4j: {uri: neo4j+s://n, tls: {server_name: other}}", want: "neo4j.tls.server_name"},
 		"UnknownWork":   {env: map[string]string{"SWITCHYARD_WORK": "some"}, want: "all, llm or store"},
 	} {
 		t.Run(name, func(t *testing.T) {

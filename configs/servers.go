@@ -14,8 +14,8 @@ import (
 
 // Mongo says where the documents are: memories, batches, keys, endpoints, deliveries.
 type Mongo struct {
-	// URI is mongodb://… or mongodb+srv://…, with users, TLS and the replica set as MongoDB has it. Default "": the embedded
-	// store.
+	// URI is mongodb://… or mongodb+srv://…, with users, TLS (tls=true&tlsCAFile=…&tlsCertificateKeyFile=…) and the replica
+	// set as MongoDB has it. Default "": the embedded store.
 	URI string `yaml:"uri"`
 	// Database is the one to work in. Default "switchyard".
 	Database string `yaml:"database"`
@@ -29,8 +29,8 @@ type Qdrant struct {
 	Addr string `yaml:"addr"`
 	// APIKey is what it asks for. Default "".
 	APIKey string `yaml:"api_key"`
-	// TLS says whether to speak TLS. Default false.
-	TLS bool `yaml:"tls"`
+	// TLS says how to speak TLS.
+	TLS TLS `yaml:"tls"`
 	// Prefix begins the names of the collections. Default "switchyard".
 	Prefix string `yaml:"prefix"`
 	// OnDisk keeps vectors and indexes of new collections on disk rather than in memory. Default false.
@@ -53,6 +53,8 @@ type Neo4j struct {
 	Database string `yaml:"database"`
 	// Pool is how many connections this process opens at most. Default: that of the adapter, which is far from the driver's.
 	Pool int `yaml:"pool"`
+	// TLS says how to speak TLS, where the URI says that it is spoken; the certificate must have the URI's host.
+	TLS TLS `yaml:"tls"`
 }
 
 // Redis says where live progress and the shared rate budget meet.
@@ -60,6 +62,8 @@ type Redis struct {
 	// URL is redis://… or, for TLS, rediss://…. Default "": each process knows its own progress only; watchers of what
 	// another one does see it a second later, and rate budgets are each process's own.
 	URL string `yaml:"url"`
+	// TLS says how to speak TLS, where the URL says that it is spoken.
+	TLS TLS `yaml:"tls"`
 }
 
 // Temporal says where the durable engine is.
@@ -125,11 +129,29 @@ func (t TLS) Config() (*tls.Config, error) {
 	return c, err
 }
 
-func (t TLS) validate() error {
+func (t TLS) validate(part string) error {
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		return errors.New("temporal.tls: cert_file and key_file belong together; one of them is not set")
+		return fmt.Errorf("%s.tls: cert_file and key_file belong together; one of them is not set", part)
 	}
 	return nil
+}
+
+// validateBy is validate for a server whose address says whether TLS is spoken. That must not be overheard: a password
+// would go over the wire as it is.
+func (t TLS) validateBy(part, address string, schemes ...string) error {
+	scheme, _, _ := strings.Cut(address, "://")
+	if t.On() && !slices.Contains(schemes, scheme) {
+		return fmt.Errorf("%s.tls is set, and the address speaks no TLS: it must begin with %s://", part, strings.Join(schemes, ":// or "))
+	}
+	return t.validate(part)
+}
+
+func (c *Config) validateTLS() error {
+	neo4j := c.Neo4j.TLS.validateBy("neo4j", c.Neo4j.URI, "neo4j+s", "bolt+s")
+	if c.Neo4j.TLS.ServerName != "" {
+		neo4j = errors.Join(neo4j, errors.New("neo4j.tls.server_name cannot be set: the certificate must have the host of the URI"))
+	}
+	return errors.Join(c.Temporal.TLS.validate("temporal"), c.Qdrant.TLS.validate("qdrant"), neo4j, c.Redis.TLS.validateBy("redis", c.Redis.URL, "rediss"))
 }
 
 func (c *Config) validateServers() error {
@@ -139,7 +161,7 @@ func (c *Config) validateServers() error {
 		scheme("mongo.uri (SWITCHYARD_MONGO_URI)", c.Mongo.URI, "mongodb", "mongodb+srv"),
 		scheme("neo4j.uri (SWITCHYARD_NEO4J_URI)", c.Neo4j.URI, "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"),
 		scheme("redis.url (SWITCHYARD_REDIS_URL)", c.Redis.URL, "redis", "rediss"),
-		c.Temporal.TLS.validate(),
+		c.validateTLS(),
 	)
 }
 

@@ -109,7 +109,11 @@ func (s *server) openRedis() error {
 	if s.cfg.Redis.URL == "" {
 		return nil
 	}
-	c, err := live.Connect(s.cfg.Redis.URL)
+	tls, err := s.cfg.Redis.TLS.Config()
+	if err != nil {
+		return fmt.Errorf("redis.tls: %w", err)
+	}
+	c, err := live.Connect(s.cfg.Redis.URL, tls)
 	if err != nil {
 		return fmt.Errorf("SWITCHYARD_REDIS_URL: %w", err)
 	}

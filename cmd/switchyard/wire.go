@@ -71,7 +71,11 @@ func (s *stores) openNeo4j(ctx context.Context, cfg configs.Neo4j, c *closers) e
 	if cfg.Password == "" { // the URI has a user of its own, or the server asks for none
 		cfg.User = ""
 	}
-	n, err := neo4jstore.Open(ctx, neo4jstore.Config{URI: cfg.URI, User: cfg.User, Password: cfg.Password, Database: cfg.Database, Pool: cfg.Pool})
+	tls, err := cfg.TLS.Config()
+	if err != nil {
+		return fmt.Errorf("neo4j.tls: %w", err)
+	}
+	n, err := neo4jstore.Open(ctx, neo4jstore.Config{URI: cfg.URI, User: cfg.User, Password: cfg.Password, Database: cfg.Database, Pool: cfg.Pool, TLSConfig: tls})
 	if err != nil {
 		return fmt.Errorf("open Neo4j (SWITCHYARD_NEO4J_URI): %w", err)
 	}
@@ -114,8 +118,12 @@ func (s *stores) openMongo(ctx context.Context, cfg configs.Mongo, c *closers) e
 
 // openQdrant moves the vectors out.
 func (s *stores) openQdrant(ctx context.Context, cfg configs.Qdrant, m models, c *closers) error {
+	tls, err := cfg.TLS.Config()
+	if err != nil {
+		return fmt.Errorf("qdrant.tls: %w", err)
+	}
 	q, err := qdrantstore.Open(ctx, qdrantstore.Config{
-		Address: cfg.Addr, APIKey: cfg.APIKey, TLS: cfg.TLS, Prefix: cfg.Prefix, OnDisk: cfg.OnDisk, Shards: cfg.Shards, Replicas: cfg.Replicas,
+		Address: cfg.Addr, APIKey: cfg.APIKey, TLS: cfg.TLS.On(), TLSConfig: tls, Prefix: cfg.Prefix, OnDisk: cfg.OnDisk, Shards: cfg.Shards, Replicas: cfg.Replicas,
 	})
 	if err != nil {
 		return fmt.Errorf("open Qdrant (SWITCHYARD_QDRANT_ADDR): %w", err)

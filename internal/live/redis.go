@@ -1,7 +1,9 @@
 package live
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,12 +15,17 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// Connect makes a client for the Redis at the URL (redis://…, or rediss://… for TLS); nothing is called yet. What Redis
-// does here can be done without, so no call waits for it for long.
-func Connect(url string) (*redis.Client, error) {
+// Connect makes a client for the Redis at the URL (redis://…, or rediss://… for TLS, with secure where that is not nil);
+// nothing is called yet. What Redis does here can be done without, so no call waits for it for long.
+func Connect(url string, secure *tls.Config) (*redis.Client, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil { // it would quote the password
 		return nil, memory.Errorf(memory.CodeInvalid, "the URL of Redis is not one; it looks like redis://user:password@redis.example.com:6379/0")
+	}
+	if o.TLSConfig != nil && secure != nil {
+		secure = secure.Clone()
+		secure.ServerName = cmp.Or(secure.ServerName, o.TLSConfig.ServerName)
+		o.TLSConfig = secure
 	}
 	silence()
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = time.Second, time.Second, time.Second

@@ -19,7 +19,7 @@ import (
 // process is what one process has: a hub on Redis.
 func process(t *testing.T, url string) *live.Redis {
 	t.Helper()
-	client, err := live.Connect(url)
+	client, err := live.Connect(url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

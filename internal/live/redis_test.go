@@ -11,7 +11,7 @@ import (
 func TestARedisURLThatIsNoneIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "localhost:6379", "http://a:secret@b"} {
-		if _, err := live.Connect(url); memory.CodeOf(err) != memory.CodeInvalid {
+		if _, err := live.Connect(url, nil); memory.CodeOf(err) != memory.CodeInvalid {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
@@ -19,7 +19,7 @@ func TestARedisURLThatIsNoneIsNamed(t *testing.T) {
 
 func TestPublishingNeverWaitsForRedis(t *testing.T) {
 	t.Parallel()
-	client, err := live.Connect("redis://127.0.0.1:1")
+	client, err := live.Connect("redis://127.0.0.1:1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

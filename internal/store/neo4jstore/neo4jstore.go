@@ -11,6 +11,7 @@ package neo4jstore
 
 import (
 	"context"
+	"crypto/tls"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -32,6 +33,8 @@ type Config struct {
 	Password string
 	// Database holds the graph. Default: the user's home database.
 	Database string
+	// TLSConfig is what TLS goes by, where the URI says +s. Default: the authorities of the system, TLS 1.2.
+	TLSConfig *tls.Config
 	// Pool is how many connections there are to a server at most. One is taken for the time of one transaction. A Neo4j
 	// serves 400 at a time, if not told otherwise, over all processes. Default: 200.
 	Pool int
@@ -81,6 +84,7 @@ func Open(_ context.Context, cfg Config) (*Store, error) {
 	}
 	driver, err := neo4j.NewDriverWithContext(target, auth, func(c *config.Config) {
 		c.UserAgent = "switchyard"
+		c.TlsConfig = cfg.TLSConfig
 		c.MaxConnectionPoolSize = cfg.Pool
 		c.ConnectionAcquisitionTimeout = cfg.PoolWait
 		c.SocketConnectTimeout = cfg.ConnectTimeout
