@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
+
 	"github.com/switchyard-ai/switchyard/internal/id"
 	"github.com/switchyard-ai/switchyard/internal/testservers"
 	"github.com/switchyard-ai/switchyard/pkg/client"
@@ -40,6 +42,19 @@ const clusterKey = "sk_cluster_admin"
 // configuration.
 func newCluster(t *testing.T, more string) *cluster {
 	t.Helper()
+	c := newServers(t, more)
+	c.migrate()
+	c.a, c.b = c.process("serve"), c.process("serve")
+	c.workers["store"], c.workers["llm"] = c.process("worker", "SWITCHYARD_WORK=store"), c.process("worker", "SWITCHYARD_WORK=llm")
+	for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
+		again(t, p)
+	}
+	return c
+}
+
+// newServers are the servers of a cluster alone.
+func newServers(t *testing.T, more string) *cluster {
+	t.Helper()
 	c := &cluster{t: t, ctx: limited(t, 9*time.Minute), proxies: map[string]*testservers.Proxy{}, workers: map[string]*Process{}}
 	name := strings.ToLower(id.New("e2e_"))
 	c.config = filepath.Join(t.TempDir(), "switchyard.yaml")
@@ -52,31 +67,26 @@ func newCluster(t *testing.T, more string) *cluster {
 	}
 	c.server("SWITCHYARD_MONGO_URI", testservers.Mongo(t))
 	c.server("SWITCHYARD_QDRANT_ADDR", testservers.Qdrant(t))
-	c.server("SWITCHYARD_NEO4J_URI", ownNeo4j(t))
+	c.server("SWITCHYARD_NEO4J_URI", emptyNeo4j(t))
 	c.server("SWITCHYARD_REDIS_URL", testservers.Redis(t))
 	c.server("SWITCHYARD_TEMPORAL_ADDRESS", testservers.Temporal(t))
-	c.migrate()
-	c.a, c.b = c.process("serve"), c.process("serve")
-	c.workers["store"], c.workers["llm"] = c.process("worker", "SWITCHYARD_WORK=store"), c.process("worker", "SWITCHYARD_WORK=llm")
-	for _, p := range []*Process{c.a, c.b, c.workers["store"], c.workers["llm"]} {
-		again(t, p)
-	}
 	return c
 }
 
-// ownNeo4j is one for this test alone: the community edition has one database, and the workspace of the clusters is the
-// same. One that is given is cleaned up at the end.
-func ownNeo4j(t *testing.T) string {
+// emptyNeo4j is one with nothing in it, since the workspace of all clusters is the same and the community edition has one
+// database: what clusters before have left is removed. One that is given is not touched; each cluster cleans up at its end.
+func emptyNeo4j(t *testing.T) string {
 	t.Helper()
+	uri := testservers.Neo4j(t)
 	if os.Getenv("SWITCHYARD_TEST_NEO4J_URI") != "" {
-		return testservers.Neo4j(t)
+		return uri
 	}
-	p, err := testservers.StartNeo4j("", 0)
-	if err != nil {
-		testservers.Missing(t, "Neo4j", err)
-	}
-	t.Cleanup(func() { _ = p.Stop() })
-	return testservers.Neo4jURI(p)
+	driver, err := neo4j.NewDriverWithContext(uri, neo4j.NoAuth())
+	must(t, err)
+	defer driver.Close(t.Context())
+	_, err = neo4j.ExecuteQuery(t.Context(), driver, "MATCH (n) DETACH DELETE n", nil, neo4j.EagerResultTransformer)
+	must(t, err)
+	return uri
 }
 
 // server puts a proxy before a server and its address into the environment of the processes.

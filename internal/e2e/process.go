@@ -45,6 +45,21 @@ type Process struct {
 // Start starts the process and returns when it is ready, or with the end of its log when it is not within the time that
 // ctx leaves it.
 func (p *Process) Start(ctx context.Context) error {
+	if err := p.Launch(ctx); err != nil {
+		return err
+	}
+	return p.answers(ctx, http.StatusOK)
+}
+
+// Launch starts the process and returns when it can be asked whether it is ready, whatever it says.
+func (p *Process) Launch(ctx context.Context) error {
+	if err := p.launch(ctx); err != nil {
+		return err
+	}
+	return p.answers(ctx, 0)
+}
+
+func (p *Process) launch(ctx context.Context) error {
 	if p.addr == "" {
 		addr, err := freeAddress()
 		if err != nil {
@@ -61,7 +76,7 @@ func (p *Process) Start(ctx context.Context) error {
 	}
 	p.done = make(chan struct{})
 	go func() { defer close(p.done); _ = p.cmd.Wait() }()
-	return p.ready(ctx)
+	return nil
 }
 
 func (p *Process) command() []string {
@@ -80,13 +95,14 @@ func (p *Process) output() io.Writer {
 	return io.MultiWriter(p.tail, p.Log)
 }
 
-func (p *Process) ready(ctx context.Context) error {
+// answers waits until /readyz answers with the status, 0 for any.
+func (p *Process) answers(ctx context.Context, status int) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if res, err := http.Get(p.URL() + "/readyz"); err == nil { //nolint:noctx // local, answers at once
 			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
+			if status == 0 || res.StatusCode == status {
 				return nil
 			}
 		}

@@ -158,11 +158,27 @@ func TestSplitProcesses(t *testing.T) {
 		}
 	})
 
+	// The memory is in the hands of the process that dies: with Neo4j silent it cannot end, and the workers stand still.
 	t.Run("AProcessThatDiesIsTakenOverByAWorker", func(t *testing.T) {
+		work := c.hold()
+		c.proxies["SWITCHYARD_NEO4J_URI"].Freeze()
+		m := add(ctx, t, b, memory.Input{Content: "The Lion found his courage.", Track: memory.TrackRealtime})
+		poll(ctx, t, "the last step", func() (bool, error) {
+			got, err := a.GetMemory(ctx, m.ID)
+			r, _ := got.Receipt(memory.StepIndex)
+			return r.Status == memory.StepCompleted && got.Status == memory.StatusProcessing && got.Track == memory.TrackRealtime, err
+		})
 		must(t, c.b.Kill())
-		m := add(ctx, t, a, memory.Input{Content: "The Lion found his courage.", Track: memory.TrackDurable})
-		if got := finished(ctx, t, a, m.ID); got.Status != memory.StatusCompleted {
-			t.Errorf("it ended %s", got.Status)
+		c.proxies["SWITCHYARD_NEO4J_URI"].Mend("")
+		work()
+		got := finished(ctx, t, a, m.ID)
+		if got.Status != memory.StatusCompleted || got.Track != memory.TrackDurable || got.Reason != "the process that ran it in realtime died" {
+			t.Errorf("it ended %s on %s (%s)", got.Status, got.Track, got.Reason)
+		}
+		for _, r := range got.Steps {
+			if r.Name != memory.StepRelationships && r.Attempts != 1 {
+				t.Errorf("%s, which was done, was tried %d times", r.Name, r.Attempts)
+			}
 		}
 		again(t, c.b)
 	})
