@@ -105,7 +105,7 @@ fmt: $(GOLANGCI_LINT) ## Format the code
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: lint
-lint: vet $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Run vet, golangci-lint (.golangci.yaml) and Temporal's workflowcheck
+lint: vet configcheck $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## Run vet, golangci-lint (.golangci.yaml), Temporal's workflowcheck; load what configs ships
 	$(GOLANGCI_LINT) run ./...
 	$(GOLANGCI_LINT) run --build-tags "" $(HEAVY)
 	GOFLAGS="$(GOFLAGS) -tags=lean" $(WORKFLOWCHECK) ./batch/... ./webhooks/...
@@ -116,6 +116,11 @@ vet:
 	go vet -tags "lean e2e" ./...
 	go vet -tags "lean failpoints" ./internal/faults/... ./internal/store/sqlitestore ./cmd/switchyard
 	go vet $(HEAVY)
+
+# A module of its own: the product does not depend on Compose and Kubernetes.
+.PHONY: configcheck
+configcheck:
+	cd internal/configcheck && go run . $(CURDIR)/configs
 
 .PHONY: check
 check: lint test-race test-heavy test-integration test-faults ## Run what CI runs: lint and all tests

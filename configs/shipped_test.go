@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +79,9 @@ func TestComposeSetsWhatIsKnown(t *testing.T) {
 		} else if _, tag, ok := strings.Cut(s.Image, ":"); !ok || tag == "latest" {
 			t.Errorf("%s: the image %s is not pinned", name, s.Image)
 		}
+		if needed := oldest[name]; needed != "" && !slices.IsSortedFunc([]string{needed, s.Image[strings.LastIndex(s.Image, ":")+1:]}, byVersion) {
+			t.Errorf("%s: %s is older than %s, which Switchyard needs", name, s.Image, needed)
+		}
 		if s.Healthcheck == nil && name != "migrate" {
 			t.Errorf("%s has no health check", name)
 		}
@@ -90,6 +94,20 @@ func TestComposeSetsWhatIsKnown(t *testing.T) {
 	if got := c.Services["serve"].DependsOn["migrate"].Condition; got != "service_completed_successfully" {
 		t.Errorf("serve waits for %q of migrate", got)
 	}
+}
+
+// oldest are the versions that the adapters need.
+var oldest = map[string]string{"mongo": "5.0", "qdrant": "1.19", "neo4j": "5.23", "redis": "5.0"} //nolint:gochecknoglobals // a table
+
+func byVersion(a, b string) int {
+	numbers := func(s string) (n []int) {
+		for part := range strings.SplitSeq(strings.TrimPrefix(s, "v"), ".") {
+			i, _ := strconv.Atoi(part)
+			n = append(n, i)
+		}
+		return n
+	}
+	return slices.Compare(numbers(a), numbers(b))
 }
 
 type object struct {
