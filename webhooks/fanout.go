@@ -15,7 +15,7 @@ import (
 func (c *Courier) fanOut(ctx context.Context, events []memory.Event, lease store.Lease) error {
 	endpoints := map[string][]store.Endpoint{}
 	var all []store.Delivery
-	for _, e := range events {
+	for i, e := range events {
 		if _, known := endpoints[e.Workspace]; !known {
 			list, err := c.stores.Endpoints.List(ctx, e.Workspace)
 			if err != nil {
@@ -31,7 +31,7 @@ func (c *Courier) fanOut(ctx context.Context, events []memory.Event, lease store
 			c.config.Log.ErrorContext(ctx, "webhooks: an event cannot be sent", "event", e.ID, "error", err)
 			continue
 		}
-		all = append(all, ds...)
+		all = append(slices.Grow(all, len(ds)*(len(events)-i)), ds...)
 	}
 	return c.create(ctx, all)
 }
@@ -59,7 +59,7 @@ func (c *Courier) deliveries(ctx context.Context, e memory.Event, endpoints []st
 	if err != nil {
 		return nil, err
 	}
-	var ds []store.Delivery
+	ds := make([]store.Delivery, 0, len(endpoints)+1)
 	if e.URL != "" {
 		ds = append(ds, delivery(e, "", e.URL, body, lease, c.config.Now()))
 	}

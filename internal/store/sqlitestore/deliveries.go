@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -27,16 +28,13 @@ func (d deliveries) Create(ctx context.Context, ds []store.Delivery) ([]bool, er
 		return created, nil
 	}
 	err := d.s.write(ctx, func(t *tx) error {
-		c, err := newCreation(t)
-		if err != nil {
+		if done, err := createNew(t, ds, created); done || err != nil {
 			return err
 		}
-		for i := range ds {
-			if created[i], err = c.add(&ds[i]); err != nil {
-				return err
-			}
+		if err := t.undo(); err != nil { // some were there before
+			return err
 		}
-		return c.end()
+		return createEach(t, ds, created)
 	})
 	if err != nil {
 		return nil, err
@@ -64,16 +62,60 @@ func (c deliveryCounts) add(t *tx) error {
 	return nil
 }
 
+// createNew stores deliveries that all are new, many in a statement, and answers false where one of them is not: what it
+// has done is then to be undone.
+func createNew(t *tx, ds []store.Delivery, created []bool) (bool, error) {
+	c, err := newCreation(t)
+	if err != nil {
+		return false, err
+	}
+	for len(ds) > 0 {
+		rows := insertRows
+		if len(ds) < rows {
+			rows = 1
+		}
+		n, err := c.add(ds[:rows])
+		if err != nil || n < rows {
+			return false, err
+		}
+		ds = ds[rows:]
+	}
+	for i := range created {
+		created[i] = true
+	}
+	return true, c.end()
+}
+
+// createEach stores those deliveries that are new.
+func createEach(t *tx, ds []store.Delivery, created []bool) error {
+	c, err := newCreation(t)
+	if err != nil {
+		return err
+	}
+	for i := range ds {
+		n, err := c.add(ds[i : i+1])
+		if err != nil {
+			return err
+		}
+		created[i] = n == 1
+	}
+	return c.end()
+}
+
 // creation stores deliveries in one transaction. Of those that follow each other with the same body, as the deliveries of
 // one event do, the body is stored once.
 type creation struct {
 	t      *tx
 	last   int64 // the greatest seq
 	counts deliveryCounts
+	bodies []deliveryBody
+}
 
-	body []byte // the latest one, stored by end or where another follows
-	at   int64  // its seq: that of the first delivery that has it
-	refs int    // how many have it
+// deliveryBody is a body on its way into the store.
+type deliveryBody struct {
+	seq  int64 // that of the first delivery that has it
+	body []byte
+	refs int // how many have it
 }
 
 func newCreation(t *tx) (*creation, error) {
@@ -81,60 +123,83 @@ func newCreation(t *tx) (*creation, error) {
 	return c, t.queryRow("SELECT coalesce(max(seq), 0) FROM deliveries").Scan(&c.last)
 }
 
-// add stores a delivery, and reports whether it is new.
-func (c *creation) add(d *store.Delivery) (bool, error) {
-	seq := c.last + 1
-	at, shared := seq, c.refs > 0 && bytes.Equal(c.body, d.Body)
-	if shared {
-		at = c.at
+// add stores deliveries, one or insertRows, and returns how many of them are new. Where it is some and not all, nothing
+// more may be added.
+func (c *creation) add(ds []store.Delivery) (int, error) {
+	args := make([]any, 0, len(ds)*deliveryValues)
+	for i := range ds {
+		seq := c.last + int64(i) + 1
+		args = appendDelivery(args, seq, &ds[i], c.share(seq, ds[i].Body))
 	}
-	n, err := c.insert(d, seq, at)
-	if err != nil || n == 0 {
-		return false, err
+	n, err := c.t.change(insertDeliveries(len(ds)), args...)
+	if err != nil {
+		return 0, err
 	}
-	c.last = seq
-	c.counts[d.Status]++
-	if shared {
-		c.refs++
-		return true, nil
+	if n == 0 {
+		c.unshare()
+		return 0, nil
 	}
-	err = c.storeBody()
-	c.body, c.at, c.refs = d.Body, seq, 1
-	return true, err
+	c.last += int64(n)
+	for i := range ds {
+		c.counts[ds[i].Status]++
+	}
+	return n, nil
 }
 
-func (c *creation) insert(d *store.Delivery, seq, body int64) (int, error) {
+// share returns the seq of the body of the delivery of that seq.
+func (c *creation) share(seq int64, body []byte) int64 {
+	if n := len(c.bodies); n > 0 && bytes.Equal(c.bodies[n-1].body, body) {
+		c.bodies[n-1].refs++
+		return c.bodies[n-1].seq
+	}
+	c.bodies = append(c.bodies, deliveryBody{seq, body, 1})
+	return seq
+}
+
+// unshare takes the latest share back.
+func (c *creation) unshare() {
+	last := len(c.bodies) - 1
+	if c.bodies[last].refs--; c.bodies[last].refs == 0 {
+		c.bodies = c.bodies[:last]
+	}
+}
+
+const (
+	insertRows     = 16 // more at a time save nothing
+	deliveryValues = 16
+)
+
+func insertDeliveries(rows int) string {
+	const row = ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	return `INSERT INTO deliveries
+		(seq, id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts, body_seq)
+		VALUES ` + strings.Repeat(row, rows)[2:] + " ON CONFLICT (id) DO NOTHING"
+}
+
+func appendDelivery(args []any, seq int64, d *store.Delivery, body int64) []any {
 	attempts := "[]"
 	if len(d.Attempts) > 0 {
 		attempts = jsonOf(d.Attempts)
 	}
-	return c.t.change(`INSERT INTO deliveries
-		(seq, id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts, body_seq)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		seq, d.ID, d.Workspace, d.EndpointID, d.URL, d.EventID, d.EventType, d.Status, d.Round, d.Lease.Owner, msOf(d.Lease.Until), d.Lease.Fence,
-		d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), attempts, body)
-}
-
-func (c *creation) storeBody() error {
-	if c.refs == 0 {
-		return nil
-	}
-	_, err := c.t.exec("INSERT INTO delivery_bodies (seq, body, refs) VALUES (?, ?, ?)", c.at, slices.Concat([]byte{}, c.body), c.refs) // never NULL
-	return err
+	return append(args, seq, d.ID, d.Workspace, d.EndpointID, d.URL, d.EventID, d.EventType, string(d.Status), d.Round, d.Lease.Owner,
+		msOf(d.Lease.Until), d.Lease.Fence, d.CreatedAt.UnixMilli(), d.UpdatedAt.UnixMilli(), attempts, body)
 }
 
 func (c *creation) end() error {
-	if err := c.storeBody(); err != nil {
-		return err
+	for _, b := range c.bodies {
+		body := slices.Concat([]byte{}, b.body) // never NULL
+		if _, err := c.t.exec("INSERT INTO delivery_bodies (seq, body, refs) VALUES (?, ?, ?)", b.seq, body, b.refs); err != nil {
+			return err
+		}
 	}
 	return c.counts.add(c.t)
 }
 
 const (
 	deliveryColumns = `id, workspace, endpoint_id, url, event_id, event_type, status, round, owner, lease_until, fence, created_at, updated_at, attempts`
-	deliveryBody    = `, (SELECT body FROM delivery_bodies b WHERE b.seq = coalesce(body_seq, deliveries.seq))`
+	bodyColumn      = `, (SELECT body FROM delivery_bodies b WHERE b.seq = coalesce(body_seq, deliveries.seq))`
 
-	selectDelivery = "SELECT " + deliveryColumns + deliveryBody + " FROM deliveries WHERE workspace = ? AND id = ?"
+	selectDelivery = "SELECT " + deliveryColumns + bodyColumn + " FROM deliveries WHERE workspace = ? AND id = ?"
 )
 
 // scanDelivery reads deliveryColumns, and the body where more says so.
@@ -312,7 +377,7 @@ func updateAttempted(t *tx, a *store.Attempted, was store.DeliveryStatus) (int, 
 		jsonOf(a.Attempt), a.Status, msOf(a.Until), a.Attempt.At.UnixMilli(), a.Workspace, a.DeliveryID, a.Fence, was)
 }
 
-const dueDeliveries = "SELECT " + deliveryColumns + deliveryBody + ` FROM deliveries
+const dueDeliveries = "SELECT " + deliveryColumns + bodyColumn + ` FROM deliveries
 	WHERE status = 'pending' AND lease_until < ? ORDER BY lease_until, id LIMIT ?`
 
 // Due implements [store.Deliveries].

@@ -63,7 +63,7 @@ func isControl(text string) bool {
 }
 
 func explain(conn *sql.Conn, text string) ([]string, error) {
-	rows, err := conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+text, make([]any, 40)...) // any values will do
+	rows, err := conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+text, make([]any, 300)...) // any values will do
 	return collect(rows, err, func(r *sql.Rows) (detail string, err error) {
 		var id, parent, unused int
 		return detail, r.Scan(&id, &parent, &unused, &detail)

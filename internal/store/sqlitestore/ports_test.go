@@ -13,7 +13,7 @@ import (
 // mayScanToo are what the queries of access, search and graph may read from end to end: what they have selected
 // themselves, the full text (which MATCH narrows), tables of one row, counts, and the list of all workspaces.
 var mayScanToo = regexp.MustCompile(`^SCAN (json_each|ids|joined|p|w|q|s|search_model|delivery_counts|\(subquery-\d+\))( VIRTUAL TABLE INDEX .*)?$|` +
-	`^SCAN workspaces$`)
+	`^SCAN workspaces$|^SCAN \d+-ROW VALUES CLAUSE$`)
 
 // readsThrough are the steps that read through a workspace. Lists do.
 var readsThrough = regexp.MustCompile(`^SEARCH (\w+) USING .*\(workspace=\?\)$`)

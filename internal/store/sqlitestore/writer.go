@@ -64,6 +64,12 @@ func (t *tx) queryRow(text string, args ...any) row {
 	return row{Row: stmt.QueryRow(args...)}
 }
 
+// undo takes back what the write has done so far.
+func (t *tx) undo() error {
+	_, err := t.exec("ROLLBACK TO op")
+	return err
+}
+
 func (t *tx) statement(text string) (*sql.Stmt, error) {
 	if stmt, ok := t.stmts[text]; ok {
 		return stmt, nil
