@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -31,6 +32,9 @@ type Config struct {
 	MetricsListen string `yaml:"metrics_listen"`
 	// DataDir is where the embedded parts keep their files. Default ".switchyard".
 	DataDir string `yaml:"data_dir"`
+	// DataPatience is for how long a start waits for the file of the embedded store while another process keeps it locked.
+	// Default 1m.
+	DataPatience time.Duration `yaml:"data_patience"`
 	// DevKey is the API key that `dev` makes sure of. Default "sk_dev".
 	DevKey string `yaml:"dev_key"`
 	// LogLevel is debug, info, warn or error. Default "info".
@@ -100,7 +104,7 @@ func (l LLM) Local() bool { return l.BaseURL == "" && l.APIKey == "" }
 // Default is the configuration where nothing is set.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DevKey: "sk_dev", LogLevel: "info",
+		Listen: "127.0.0.1:8080", DataDir: ".switchyard", DataPatience: time.Minute, DevKey: "sk_dev", LogLevel: "info",
 		Mongo: Mongo{Database: "switchyard", Pool: 512}, Qdrant: Qdrant{Prefix: "switchyard"}, Neo4j: Neo4j{User: "neo4j"},
 		Temporal: Temporal{Namespace: "default", UIListen: "127.0.0.1:8233"},
 	}

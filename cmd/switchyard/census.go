@@ -117,7 +117,7 @@ func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}
-	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
+	if s.stores, err = openStores(ctx, opening{cfg, s.models, &s.closers, newLog("warn")}); err != nil {
 		return nil, err
 	}
 	if err := s.openRedis(); err != nil {

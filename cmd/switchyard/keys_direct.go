@@ -18,7 +18,7 @@ type directKeys struct {
 
 // openDirectKeys opens the configured store and makes sure of the workspace.
 func openDirectKeys(ctx context.Context, cfg configs.Config, workspace string, c *closers) (directKeys, error) {
-	s, err := openStores(ctx, cfg, models{}, c) // keys ask no model
+	s, err := openStores(ctx, opening{cfg, models{}, c, newLog("warn")}) // keys ask no model
 	if err != nil {
 		return directKeys{}, err
 	}

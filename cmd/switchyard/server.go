@@ -78,7 +78,7 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}
-	if s.stores, err = openStores(ctx, cfg, s.models, &s.closers); err != nil {
+	if s.stores, err = openStores(ctx, opening{cfg, s.models, &s.closers, s.log}); err != nil {
 		return nil, err
 	}
 	if err := faultyStores(s.stores); err != nil {

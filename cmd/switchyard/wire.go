@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -41,11 +42,19 @@ type stores struct {
 	Servers []*dependency // what runs where
 }
 
+// opening is what stores are opened with; models are for Qdrant only.
+type opening struct {
+	cfg     configs.Config
+	models  models
+	closers *closers
+	log     *slog.Logger
+}
+
 // openStores opens what the configuration names, and the embedded store for what it does not. Nothing is connected to:
 // servers may be away at the start.
-func openStores(ctx context.Context, cfg configs.Config, m models, c *closers) (*stores, error) {
-	s := &stores{}
-	if err := s.openEmbedded(ctx, cfg, c); err != nil {
+func openStores(ctx context.Context, o opening) (*stores, error) {
+	s, cfg, c := &stores{}, o.cfg, o.closers
+	if err := s.openEmbedded(ctx, o); err != nil {
 		return nil, err
 	}
 	if cfg.Mongo.URI != "" {
@@ -54,7 +63,7 @@ func openStores(ctx context.Context, cfg configs.Config, m models, c *closers) (
 		}
 	}
 	if cfg.Qdrant.Addr != "" {
-		if err := s.openQdrant(ctx, cfg.Qdrant, m, c); err != nil {
+		if err := s.openQdrant(ctx, cfg.Qdrant, o.models, c); err != nil {
 			return nil, err
 		}
 	}
@@ -157,18 +166,19 @@ func modelOf(ctx context.Context, m models) (store.Model, error) {
 }
 
 // openEmbedded opens the file in the data folder, which serves what is not set.
-func (s *stores) openEmbedded(ctx context.Context, cfg configs.Config, c *closers) error {
+func (s *stores) openEmbedded(ctx context.Context, o opening) error {
+	cfg := o.cfg
 	if cfg.Mongo.URI != "" && cfg.Qdrant.Addr != "" && cfg.Neo4j.URI != "" {
 		return nil
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	e, err := sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, "switchyard.db"), sqlitestore.Config{})
+	e, err := sqlitestore.Open(ctx, filepath.Join(cfg.DataDir, "switchyard.db"), sqlitestore.Config{Patience: cfg.DataPatience, Log: o.log})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	c.add(e.Close)
+	o.closers.add(e.Close)
 	s.documents(e)
 	s.Vectors, s.Graph = e.Vectors(), e.Graph()
 	s.Servers = append(s.Servers, &dependency{name: "store", ping: e.Ping})

@@ -54,7 +54,7 @@ func (w *world) until(ctx context.Context, what string, is func(words []string) 
 func (w *world) freeze(ctx context.Context, p *e2e.Process) {
 	for ctx.Err() == nil {
 		must(w.t, p.Signal(syscall.SIGSTOP))
-		s, err := sqlitestore.Open(ctx, filepath.Join(p.Data, "switchyard.db"), sqlitestore.Config{BusyTimeout: 500 * time.Millisecond})
+		s, err := sqlitestore.Open(ctx, filepath.Join(p.Data, "switchyard.db"), sqlitestore.Config{BusyTimeout: 500 * time.Millisecond, Patience: -1})
 		if err == nil {
 			must(w.t, s.Close())
 			return

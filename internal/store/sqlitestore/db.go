@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,12 @@ type Config struct {
 	GroupTime time.Duration
 	// BusyTimeout is how long to wait for another process that writes to the same file. Default: 5s.
 	BusyTimeout time.Duration
+	// Patience is for how long Open tries again while another process keeps the file locked, which one that is frozen or
+	// its machine's disk may do for a while: once a process serves, that only fails writes, but here it would end it. Below
+	// zero: it tries once. Default: 1m.
+	Patience time.Duration
+	// Log is told of each wait. Default: nobody is.
+	Log *slog.Logger
 	// Synchronous is SQLite's setting of that name: FULL keeps what was acknowledged through a loss of power, NORMAL
 	// only through the end of the process. Default: "FULL".
 	Synchronous string
@@ -54,6 +61,8 @@ func (c Config) withDefaults() Config {
 	c.GroupSize = orElse(c.GroupSize, 256)
 	c.GroupTime = orElse(c.GroupTime, 20*time.Millisecond)
 	c.BusyTimeout = orElse(c.BusyTimeout, 5*time.Second)
+	c.Patience = orElse(c.Patience, time.Minute)
+	c.Log = orElse(c.Log, slog.New(slog.DiscardHandler))
 	c.Synchronous = orElse(c.Synchronous, "FULL")
 	c.WriterCache = orElse(c.WriterCache, 16<<20)
 	c.ReaderCache = orElse(c.ReaderCache, 4<<20)
@@ -83,18 +92,37 @@ type Store struct {
 }
 
 // Open opens the file at path, makes it where there is none, and brings its tables up to date. A file that belongs to
-// another program, or was made by a newer version of this one, or that another process keeps locked, is refused.
+// another program, or was made by a newer version of this one, or that another process keeps locked for longer than
+// Config.Patience, is refused.
 //
 // Several processes may have the file open at the same time: each write is a transaction of its own, so they wait for
 // each other for up to Config.BusyTimeout.
 func Open(ctx context.Context, path string, cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
-	s, err := open(ctx, path, cfg)
-	if err != nil {
-		return nil, wrap(fmt.Errorf("open %s: %w", path, err))
+	start, pause := time.Now(), leastOpenPause
+	for {
+		s, err := open(ctx, path, cfg)
+		if err == nil {
+			return s, nil
+		}
+		if !isLocked(err) || time.Since(start)+pause > cfg.Patience {
+			return nil, wrap(fmt.Errorf("open %s: %w", path, err))
+		}
+		cfg.Log.WarnContext(ctx, "another process keeps the store locked; opening it is tried again", "file", path, "waited", time.Since(start), "patience", cfg.Patience)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("open %s: %w", path, ctx.Err())
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, longestOpenPause)
 	}
-	return s, nil
 }
+
+// Between two attempts at opening a locked file, beyond the time that each attempt waits itself.
+const (
+	leastOpenPause   = 250 * time.Millisecond
+	longestOpenPause = 4 * time.Second
+)
 
 func open(ctx context.Context, path string, cfg Config) (_ *Store, err error) {
 	s := &Store{sketches: newSketches(cfg.SketchBytes)}

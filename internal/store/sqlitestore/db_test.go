@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -303,11 +305,61 @@ func TestOpen(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
 		<-entered
-		_, err := Open(t.Context(), path, Config{BusyTimeout: 1e6})
+		_, err := Open(t.Context(), path, Config{BusyTimeout: 1e6, Patience: -1})
 		close(leave)
 		wg.Wait()
 		if memory.CodeOf(err) != memory.CodeUnavailable {
 			t.Errorf("got %v", err)
 		}
 	})
+
+	t.Run("WaitsForAProcessThatKeepsItLockedAndSaysSo", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "store.db")
+		a := openAt(t, path)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
+		<-entered
+		told := &lines{told: make(chan string, 100)}
+		wg.Go(func() { // it is locked until the second attempt has failed too
+			<-told.told
+			<-told.told
+			close(leave)
+		})
+		b, err := Open(t.Context(), path, Config{BusyTimeout: time.Millisecond, Log: slog.New(slog.NewTextHandler(told, nil))})
+		wg.Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("GivesUpWhenPatienceEnds", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "store.db")
+		a := openAt(t, path)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
+		<-entered
+		start := time.Now()
+		_, err := Open(t.Context(), path, Config{BusyTimeout: time.Millisecond, Patience: 600 * time.Millisecond})
+		took := time.Since(start)
+		close(leave)
+		wg.Wait()
+		if memory.CodeOf(err) != memory.CodeUnavailable || took < leastOpenPause {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+// lines passes on what is logged.
+type lines struct{ told chan string }
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.told <- string(b)
+	return len(b), nil
 }

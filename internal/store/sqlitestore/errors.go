@@ -56,6 +56,12 @@ func codeOf(err error) memory.Code {
 	return memory.CodeInternal
 }
 
+// isLocked reports whether another connection was in the way for longer than Config.BusyTimeout.
+func isLocked(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+}
+
 // isNoTransaction reports whether err says that there is no transaction to end.
 func isNoTransaction(err error) bool {
 	return strings.Contains(err.Error(), "no transaction is active")
