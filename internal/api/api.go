@@ -133,6 +133,7 @@ type API struct {
 	huma    huma.API
 	keys    *keyring
 	limits  *limiter
+	dropped *dropped
 	metrics *metrics
 	doc     document
 	closing chan struct{} // closed when the process is about to stop
@@ -149,7 +150,7 @@ func New(parts Parts, cfg Config) *API {
 	}
 	a := &API{
 		parts: parts, cfg: cfg, log: parts.Log, closing: make(chan struct{}),
-		keys: newKeyring(parts.Keys, cfg.KeyTTL), limits: newLimiter(cfg.RatePerSecond, cfg.RateBurst), metrics: newMetrics(parts.Registry),
+		keys: newKeyring(parts.Keys, cfg.KeyTTL), limits: newLimiter(cfg.RatePerSecond, cfg.RateBurst), dropped: newDropped(cfg.RequestLease), metrics: newMetrics(parts.Registry),
 	}
 	a.echo = a.newEcho()
 	a.huma = newHuma(a.echo, parts.Version)

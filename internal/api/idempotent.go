@@ -57,13 +57,27 @@ func (a *API) idempotent(ctx huma.Context, next func(huma.Context)) {
 	}
 	got, first, err := a.parts.Requests.Begin(ctx.Context(), want, now)
 	switch {
-	case err != nil:
+	case err != nil: // it may have begun
+		a.dropped.add(want.ResourceID, now)
 		a.fail(ctx, err)
-	case first:
+	case first || got.Answer == nil && got.Fingerprint == sum && a.resumes(ctx.Context(), got):
 		a.runOnce(ctx, next, got, body)
 	default:
 		a.replay(ctx, got, sum, body)
 	}
+}
+
+// resumes takes a request over that this process began and dropped, which it must know of for certain.
+func (a *API) resumes(ctx context.Context, r store.Request) bool {
+	if !a.dropped.take(r.ResourceID) {
+		return false
+	}
+	now := time.Now()
+	if err := a.parts.Requests.Extend(ctx, r.Workspace, r.Key, now.Add(a.cfg.RequestLease)); err != nil {
+		a.dropped.add(r.ResourceID, now)
+		return false
+	}
+	return true
 }
 
 func checkKey(key string) error {
@@ -134,7 +148,8 @@ func (a *API) settle(ctx huma.Context, r store.Request, answer *store.Answer, bo
 		err = a.complete(c, ctx, r, *answer, body)
 	}
 	if err != nil {
-		a.log.WarnContext(c, "an idempotent request was not settled; after its lease it can be sent again", "resource", r.ResourceID, "error", err)
+		a.dropped.add(r.ResourceID, time.Now())
+		a.log.WarnContext(c, "an idempotent request was not settled; here it can be sent again at once, elsewhere after its lease", "resource", r.ResourceID, "error", err)
 	}
 }
 

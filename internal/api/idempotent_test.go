@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -259,4 +260,131 @@ type forgetful struct{ store.Requests }
 
 func (f *forgetful) Complete(ctx context.Context, workspace, key string, _ store.Answer) error {
 	return f.Extend(ctx, workspace, key, time.Unix(0, 0))
+}
+
+// lossy stores what it is told and loses the answers of the store: of the first so many beginnings and endings.
+type lossy struct {
+	store.Requests
+
+	mu           sync.Mutex
+	begins, ends int
+}
+
+func (l *lossy) lost(left *int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if *left == 0 {
+		return nil
+	}
+	*left--
+	return memory.Errorf(memory.CodeUnavailable, "the answer was lost")
+}
+
+func (l *lossy) Begin(ctx context.Context, r store.Request, now time.Time) (store.Request, bool, error) {
+	got, first, err := l.Requests.Begin(ctx, r, now)
+	if err == nil && first {
+		err = l.lost(&l.begins)
+	}
+	return got, first, err
+}
+
+func (l *lossy) Complete(ctx context.Context, workspace, key string, a store.Answer) error {
+	if err := l.lost(&l.ends); err != nil {
+		return err // and it is not stored
+	}
+	return l.Requests.Complete(ctx, workspace, key, a)
+}
+
+// TestARequestThatThisProcessDroppedIsNotRunning: where the answer of the store to its beginning or its end was lost, the
+// process that began it takes it up again at once, one time, and makes the same memory.
+func TestARequestThatThisProcessDroppedIsNotRunning(t *testing.T) {
+	t.Parallel()
+	post := func(t *testing.T, r *rig) reply {
+		t.Helper()
+		return r.call(t, http.MethodPost, "/v1/memories", `{"content":"The Tin Woodman had no heart."}`, keyHeader, "k")
+	}
+	t.Run("ItsBeginning", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, options{change: func(p *api.Parts) { p.Requests = &lossy{Requests: p.Requests, begins: 1} }})
+		post(t, r).want(t, http.StatusServiceUnavailable)
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		codes := map[int]int{}
+		for range 50 {
+			wg.Go(func() {
+				a := post(t, r)
+				mu.Lock()
+				defer mu.Unlock()
+				codes[a.StatusCode]++
+			})
+		}
+		wg.Wait()
+		if codes[202] == 0 || codes[202]+codes[409] != 50 || r.total(t) != 1 || len(r.track.submitted) != 1 {
+			t.Errorf("statuses %v, %d memories, %d submitted", codes, r.total(t), len(r.track.submitted))
+		}
+	})
+	t.Run("ItsEnd", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, options{change: func(p *api.Parts) { p.Requests = &lossy{Requests: p.Requests, ends: 1} }})
+		var first, again memory.Memory
+		post(t, r).want(t, http.StatusAccepted).into(t, &first)
+		post(t, r).want(t, http.StatusAccepted).into(t, &again)
+		if first.ID != again.ID || r.total(t) != 1 {
+			t.Errorf("first %s, again %s; %d memories", first.ID, again.ID, r.total(t))
+		}
+	})
+	t.Run("AnotherProcessWaitsForItsLease", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, options{})
+		held := store.Request{Workspace: workspace, Key: "k", ResourceID: "mem_of_another", CreatedAt: time.Now(), Until: time.Now().Add(time.Minute)}
+		held.Fingerprint = fingerprintOf("POST", "/v1/memories", `{"content":"The Tin Woodman had no heart."}`)
+		if _, _, err := r.store.Requests().Begin(t.Context(), held, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		post(t, r).want(t, http.StatusConflict)
+	})
+}
+
+func fingerprintOf(method, path, body string) [32]byte {
+	return sha256.Sum256([]byte(method + "\n" + path + "\n\n" + body))
+}
+
+// TestASchemaIsChangedThoughTheWorkspaceChanges: somebody else changes another thing of the workspace each time between
+// the reading and the writing, for a while.
+func TestASchemaIsChangedThoughTheWorkspaceChanges(t *testing.T) {
+	t.Parallel()
+	busy := &busyWorkspaces{times: 3}
+	r := newRig(t, options{change: func(p *api.Parts) { busy.Workspaces = p.Workspaces; p.Workspaces = busy }})
+	put := `{"nodes":[{"name":"Ship"}]}`
+	r.call(t, http.MethodPut, "/v1/schema", put).want(t, http.StatusOK)
+	if got := string(r.call(t, http.MethodGet, "/v1/schema", "").want(t, http.StatusOK).body); !strings.Contains(got, `"Ship"`) {
+		t.Errorf("the schema is %s", got)
+	}
+	w, err := r.store.Workspaces().Get(t.Context(), workspace)
+	if err != nil || w.Name != "changed 0 times more" {
+		t.Errorf("the other change is lost: %q, %v", w.Name, err)
+	}
+	busy.times = 1000
+	r.call(t, http.MethodPut, "/v1/schema", put).want(t, http.StatusConflict)
+}
+
+// busyWorkspaces are changed by somebody else right before each write.
+type busyWorkspaces struct {
+	store.Workspaces
+	times int
+}
+
+func (b *busyWorkspaces) Save(ctx context.Context, w store.Workspace) error {
+	if b.times > 0 {
+		b.times--
+		other, err := b.Get(ctx, w.ID)
+		if err != nil {
+			return err
+		}
+		other.Name = fmt.Sprintf("changed %d times more", b.times)
+		if err := b.Workspaces.Save(ctx, other); err != nil {
+			return err
+		}
+	}
+	return b.Workspaces.Save(ctx, w)
 }
