@@ -14,6 +14,7 @@ import (
 	"github.com/switchyard-ai/switchyard/batch"
 	"github.com/switchyard-ai/switchyard/configs"
 	"github.com/switchyard-ai/switchyard/internal/census"
+	"github.com/switchyard-ai/switchyard/internal/intake"
 	"github.com/switchyard-ai/switchyard/internal/live"
 	"github.com/switchyard-ai/switchyard/internal/pipeline"
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -138,7 +139,7 @@ func (s *server) censusParts() census.Parts {
 	return census.Parts{
 		Workspaces: s.stores.Workspaces, Memories: s.stores.Memories, Leases: s.stores.Leases, Outbox: s.stores.Outbox,
 		Batches: s.stores.Batches, BatchRuns: s.stores.BatchRuns, Vectors: s.stores.Vectors, Graph: s.stores.Graph,
-		Endpoints: s.stores.Endpoints, Deliveries: s.stores.Deliveries,
+		Endpoints: s.stores.Endpoints, Deliveries: s.stores.Deliveries, Erasures: s.stores.Erasures,
 	}
 }
 
@@ -148,12 +149,24 @@ func (s *server) censusTools() census.Tools {
 		Runs: s.stores.Runs, Vectors: s.stores.Vectors, Graph: s.stores.Graph, Owner: batch.Owner, Events: s.events,
 		Restore: pipeline.New(s.pipelineParts(), s.cfg.Pipeline).Restore,
 		Tell:    webhooks.NewCourier(s.webhookStores(), webhooks.NewGuard(webhooks.GuardConfig{}), nil, webhooks.Config{Log: s.log}).FanOut,
-		Starter: recovered{}, Deliver: recovered{}.deliver,
+		Starter: recovered{}, Deliver: recovered{}.deliver, Erase: s.eraseAgain,
 	}
 	if s.starter != nil {
 		tools.Starter, tools.Deliver = s.starter, webhooks.NewTemporal(s.temporal, "").StartDelivery
 	}
 	return tools
+}
+
+// eraseAgain carries an erasure out; a store that is away is an error.
+func (s *server) eraseAgain(ctx context.Context, workspace string, memoryIDs ...string) error {
+	in := intake.New(intake.Parts{
+		Memories: s.stores.Memories, Vectors: s.stores.Vectors, Graph: s.stores.Graph, Erasures: s.stores.Erasures, Log: s.log,
+	}, s.cfg.Intake)
+	receipt, err := in.Erase(ctx, workspace, memoryIDs...)
+	if err == nil && len(receipt.Pending) > 0 {
+		err = fmt.Errorf("still to be erased from: %s", strings.Join(receipt.Pending, ", "))
+	}
+	return err
 }
 
 // recovered leaves starting runs to the recovery of the process that has the embedded Temporal.
@@ -196,7 +209,7 @@ func (f *censusFlags) outcome(d census.Drift, mended []census.Mended, i int) str
 	remedy := d.Kind.Remedy()
 	switch {
 	case remedy == "":
-		return "this cannot be mended by itself"
+		return "for you to decide: " + d.Kind.Reason()
 	case mended == nil && f.repair:
 		return "would: " + remedy + " (--yes does it)"
 	case mended == nil:

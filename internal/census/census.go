@@ -25,6 +25,7 @@ type Parts struct {
 	Graph      store.Holder
 	Endpoints  store.Endpoints
 	Deliveries store.Deliveries
+	Erasures   store.Erasures
 }
 
 // Config says how patient the census is. The zero value works.
@@ -65,7 +66,16 @@ const (
 	EventMissing   Kind = "event_missing"   // something ended, and who wants to know is not told
 	DeliveryStuck  Kind = "delivery_stuck"  // pending, and nobody looks after it
 	DeliveryTwice  Kind = "delivery_twice"  // one event, one address, two deliveries
+	ErasureStuck   Kind = "erasure_stuck"   // asked for, and some store may hold something still
 )
+
+// Kinds are all of them.
+func Kinds() []Kind {
+	return []Kind{
+		PointsMissing, GraphMissing, PointsOrphaned, GraphOrphaned, StepsUntrue, MemoryStuck, BatchStuck, CountsUntrue, ItemUntrue,
+		EventStuck, EventMissing, DeliveryStuck, DeliveryTwice, ErasureStuck,
+	}
+}
 
 // Drift is one thing that is wrong: of a memory, an item's memory, a batch, an event or a delivery, which ID names ("" for
 // the workspace itself).

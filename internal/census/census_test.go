@@ -3,6 +3,7 @@ package census
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,7 @@ func (r *rig) census() *Census {
 func (r *rig) parts() Parts {
 	return Parts{
 		Workspaces: r.Workspaces(), Memories: r.Memories(), Leases: r.Leases(), Outbox: r.Outbox(), Batches: r.Batches(),
-		BatchRuns: r.BatchRuns(), Vectors: r.Vectors(), Graph: r.Graph(), Endpoints: r.Endpoints(), Deliveries: r.Deliveries(),
+		BatchRuns: r.BatchRuns(), Vectors: r.Vectors(), Graph: r.Graph(), Endpoints: r.Endpoints(), Deliveries: r.Deliveries(), Erasures: r.Erasures(),
 	}
 }
 
@@ -76,6 +77,10 @@ func (r *rig) tools() Tools {
 	return Tools{
 		Runs: r.Runs(), Vectors: r.Vectors(), Graph: r.Graph(), Restore: r.pipeline.Restore, Tell: r.courier.FanOut, Events: r.events,
 		Deliver: func(_ context.Context, d store.Delivery) error { r.started = append(r.started, d.ID); return nil },
+		Erase: func(ctx context.Context, workspace string, ids ...string) error {
+			return errors.Join(r.Memories().Delete(ctx, workspace, ids...), r.Vectors().Delete(ctx, workspace, ids...), r.Graph().Delete(ctx, workspace, ids...),
+				r.Erasures().Checked(ctx, []store.Erasure{{Workspace: workspace, MemoryID: ids[0], Checks: 1}}))
+		},
 		Starter: r, Owner: func(b store.BatchRef) string { return fmt.Sprintf("batch-%s-r%d", b.ID, b.Run) },
 	}
 }
@@ -237,7 +242,7 @@ var drifts = map[string]struct {
 		r.batch(memory.Item{Status: memory.StatusQueued})
 		r.exec("UPDATE batches SET queued = 0, failed = 2")
 	}, []Kind{CountsUntrue}, true},
-	"CountsOfTheWorkspace": {func(r *rig) { r.complete(memory.Memory{Content: text}); r.exec("UPDATE counts SET n = n + 1") }, []Kind{CountsUntrue}, false},
+	"CountsOfTheWorkspace": {func(r *rig) { r.complete(memory.Memory{Content: text}); r.exec("UPDATE counts SET n = n + 1") }, []Kind{CountsUntrue}, true},
 	"AnOpenItemOfABatchThatIsOver": {func(r *rig) {
 		m := r.complete(memory.Memory{Content: text})
 		r.endBatch(r.batch(memory.Item{Status: memory.StatusProcessing, MemoryID: m.ID, Version: 1}), memory.BatchCompleted)
@@ -263,7 +268,12 @@ var drifts = map[string]struct {
 		r.exec("UPDATE batches SET webhook_url = 'https://example.com/hook'")
 	}, []Kind{EventMissing}, true},
 	"ADeliveryNobodyLooksAfter": {func(r *rig) { r.deliver(store.DeliveryPending, "dlv_1") }, []Kind{DeliveryStuck}, false},
-	"AnEventThatGoesOutTwice":   {func(r *rig) { r.deliver(store.DeliveryDelivered, "dlv_1", "dlv_2") }, []Kind{DeliveryTwice}, false},
+	"AnErasureThatNobodyCarriesOut": {func(r *rig) {
+		m := r.complete(memory.Memory{Content: text})
+		r.must(r.Erasures().Note(r.Context(), ws, time.Now().Add(-time.Hour), m.ID))
+		r.must(r.Memories().Delete(r.Context(), ws, m.ID))
+	}, []Kind{ErasureStuck, GraphOrphaned, PointsOrphaned}, true},
+	"AnEventThatGoesOutTwice": {func(r *rig) { r.deliver(store.DeliveryDelivered, "dlv_1", "dlv_2") }, []Kind{DeliveryTwice}, false},
 }
 
 // overtake leaves version 1 of a memory where version 2 should be.
@@ -307,6 +317,9 @@ func TestEveryDriftIsSeenAndMended(t *testing.T) {
 			if got := kinds(found); !slices.Equal(got, d.want) {
 				t.Fatalf("found %v, want %v:\n%v", got, d.want, found)
 			}
+			if again := r.take().Drift; !slices.Equal(again, found) { // a dry run: looking and naming remedies changes nothing
+				t.Errorf("found %v, and then %v", found, again)
+			}
 			results := r.census().Mend(t.Context(), r.tools(), found)
 			after := r.take().Drift
 			after = slices.DeleteFunc(after, func(x Drift) bool { return d.mended && x.Kind == DeliveryStuck }) // made, and no relay runs here
@@ -314,6 +327,23 @@ func TestEveryDriftIsSeenAndMended(t *testing.T) {
 				t.Errorf("still there: %v\nmending said %+v", after, results)
 			}
 		})
+	}
+}
+
+// TestEveryKindHasARemedyOrAReason: what cannot be mended says why, and each kind is planted above.
+func TestEveryKindHasARemedyOrAReason(t *testing.T) {
+	t.Parallel()
+	for _, k := range Kinds() {
+		if (k.Remedy() == "") == (k.Reason() == "") {
+			t.Errorf("%s: the remedy is %q, the reason that there is none %q", k, k.Remedy(), k.Reason())
+		}
+		planted := false
+		for _, d := range drifts {
+			planted = planted || slices.Contains(d.want, k)
+		}
+		if !planted {
+			t.Errorf("%s is planted by no test", k)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package census
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -39,6 +40,14 @@ func (l *look) unowned(ctx context.Context, workspaces []string) error {
 	}
 	for _, d := range due {
 		l.foundIn(workspaces, DeliveryStuck, d.Workspace, d.ID, 0, "pending, and nobody looks after it")
+	}
+	erasures, err := l.parts.Erasures.Due(ctx, before, limit)
+	if err != nil {
+		return err
+	}
+	for _, e := range erasures {
+		l.foundIn(workspaces, ErasureStuck, e.Workspace, e.MemoryID, 0,
+			fmt.Sprintf("asked for at %s, carried out %d times, and due since %s", e.NotedAt.UTC().Format(time.RFC3339), e.Checks, e.DueAt.UTC().Format(time.RFC3339)))
 	}
 	owed, err := l.parts.Outbox.Owed(ctx, limit)
 	for _, e := range owed {

@@ -23,6 +23,8 @@ type Tools struct {
 	// Deliver has somebody look after a delivery.
 	Deliver func(ctx context.Context, d store.Delivery) error
 	Starter Starter
+	// Erase carries an erasure out in every store.
+	Erase func(ctx context.Context, workspace string, memoryIDs ...string) error
 	// Owner names who holds the memories of a run of a batch.
 	Owner func(b store.BatchRef) string
 }
@@ -44,7 +46,12 @@ type Starter interface {
 	StartBatch(ctx context.Context, b store.BatchRef) error
 }
 
-// Remedy says in words what [Census.Mend] does about drift of the kind; "" where it can do nothing.
+// Recounter is a store of memories that counts them in advance. One that does not has nothing to count again.
+type Recounter interface {
+	Recount(ctx context.Context, workspace string) error
+}
+
+// Remedy says in words what [Census.Mend] does about drift of the kind; "" where it can do nothing. [Kind.Reason] says why.
 func (k Kind) Remedy() string {
 	switch k {
 	case PointsMissing, GraphMissing:
@@ -65,9 +72,24 @@ func (k Kind) Remedy() string {
 		return "make a delivery of it"
 	case DeliveryStuck:
 		return "give it to a durable run"
-	case StepsUntrue, DeliveryTwice: // what happened cannot be undone
+	case ErasureStuck:
+		return "erase it from every store once more"
+	case StepsUntrue, DeliveryTwice: // see Reason
 	}
 	return ""
+}
+
+// Reason says why drift of a kind without a remedy is for a human to decide; "" where there is one.
+func (k Kind) Reason() string {
+	switch k {
+	case StepsUntrue:
+		return "the memory was told of as done, and running it again would pay the LLM and tell everybody again: look at it " +
+			"(GET /v1/memories/{id}/explain), and send its content again (PATCH) if it is to be processed anew"
+	case DeliveryTwice:
+		return "what was sent cannot be taken back; both carry the same webhook-id, by which receivers know the second one"
+	default:
+		return ""
+	}
 }
 
 // Mended is what became of one drift.
@@ -84,7 +106,7 @@ func (c *Census) Mend(ctx context.Context, tools Tools, drift []Drift) []Mended 
 	out := make([]Mended, len(drift))
 	for i, d := range drift {
 		out[i] = Mended{Drift: d}
-		if d.Kind.Remedy() == "" || d.Kind == CountsUntrue && d.ID == "" {
+		if d.Kind.Remedy() == "" {
 			continue
 		}
 		out[i].Err = m.mend(ctx, d)
@@ -109,8 +131,7 @@ func (m mender) mend(ctx context.Context, d Drift) error {
 	case BatchStuck:
 		return m.runBatch(ctx, d)
 	case CountsUntrue:
-		_, err := m.parts.BatchRuns.Recount(ctx, d.ID)
-		return err
+		return m.recount(ctx, d)
 	case ItemUntrue:
 		return m.item(ctx, d)
 	case EventStuck:
@@ -119,9 +140,23 @@ func (m mender) mend(ctx context.Context, d Drift) error {
 		return m.tellMissing(ctx, d)
 	case DeliveryStuck:
 		return m.deliver(ctx, d)
+	case ErasureStuck:
+		return m.tools.Erase(ctx, d.Workspace, d.ID)
 	case StepsUntrue, DeliveryTwice: // no remedy
 	}
 	return memory.Errorf(memory.CodeInternal, "there is no remedy for %s", d.Kind)
+}
+
+// recount counts a batch's items, or the memories of the workspace, again.
+func (m mender) recount(ctx context.Context, d Drift) error {
+	if d.ID != "" {
+		_, err := m.parts.BatchRuns.Recount(ctx, d.ID)
+		return err
+	}
+	if r, ok := m.parts.Memories.(Recounter); ok {
+		return r.Recount(ctx, d.Workspace)
+	}
+	return memory.Errorf(memory.CodeConflict, "this store counts memories when it is asked, so an index of it is broken: have the database check itself")
 }
 
 // restore writes again what a finished memory has elsewhere. Should it be deleted meanwhile, what was written goes too.

@@ -253,6 +253,17 @@ func (ms memories) Count(ctx context.Context, workspace string) (map[memory.Stat
 	return counts[memory.Status](ctx, ms.s, "SELECT status, sum(n) FROM counts WHERE workspace = ? GROUP BY status HAVING sum(n) > 0", workspace)
 }
 
+// Recount counts the memories of the workspace by status and track again.
+func (ms memories) Recount(ctx context.Context, workspace string) error {
+	return ms.s.write(ctx, func(tx *tx) error {
+		if _, err := tx.exec("DELETE FROM counts WHERE workspace = ?", workspace); err != nil {
+			return err
+		}
+		_, err := tx.exec("INSERT INTO counts SELECT workspace, status, track, count(*) FROM memories WHERE workspace = ? GROUP BY status, track", workspace)
+		return err
+	})
+}
+
 // counts reads rows of a key and a number.
 func counts[K comparable](ctx context.Context, s *Store, text string, args ...any) (map[K]int, error) {
 	out := map[K]int{}
