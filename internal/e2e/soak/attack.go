@@ -157,17 +157,35 @@ func (s *siege) await(ctx context.Context, r round) (victim *process, n int, err
 	case afterAnswer:
 		return s.awaitAnswer(ctx, r)
 	case afterWave:
-		for n < s.options.inFlight && err == nil {
-			if _, err = s.ripe(ctx, victim); err != nil {
-				break
-			}
-			s.model.gather(ctx, time.Second)
-			sleep(ctx, r.delay)
-			_, n, _ = s.load.state(ctx) // where nobody says, it comes again
-		}
+		return s.awaitWave(ctx, r)
 	case atRandom:
 		n, err = s.ripe(ctx, victim)
 	}
+	return victim, n, err
+}
+
+// howOld is how long ago it may be that so many memories were in flight.
+const howOld = 150 * time.Millisecond
+
+// awaitWave lets the LLM give its answers of a second at once, and waits for the first webhook that comes of them.
+func (s *siege) awaitWave(ctx context.Context, r round) (victim *process, n int, err error) {
+	victim = s.cluster.processes[r.victim]
+	for range 10 {
+		if n, err = s.ripe(ctx, victim); err != nil {
+			return victim, n, err
+		}
+		s.model.gather(ctx, time.Second)
+		select {
+		case <-s.hooks.came:
+		case <-time.After(3 * time.Second):
+		}
+		asked := time.Now()
+		if _, n, err = s.load.state(ctx); err == nil && n >= s.options.inFlight && time.Since(asked) < howOld {
+			sleep(ctx, r.delay)
+			return victim, n, nil
+		}
+	}
+	n, err = s.ripe(ctx, victim) // nothing ends, or nobody answers in time: then at random
 	return victim, n, err
 }
 

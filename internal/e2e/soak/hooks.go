@@ -12,6 +12,7 @@ import (
 // hooks is the customer's receiver. It refuses one webhook in ten the first time that it comes.
 type hooks struct {
 	*httptest.Server
+	came    chan struct{} // hears of each one that is taken, while somebody listens
 	mu      sync.Mutex
 	seen    map[string]int             // attempts by webhook-id
 	told    map[string]map[string]bool // by memory or batch: the ids of the final events that were taken
@@ -19,7 +20,7 @@ type hooks struct {
 }
 
 func newHooks() *hooks {
-	h := &hooks{seen: map[string]int{}, told: map[string]map[string]bool{}}
+	h := &hooks{came: make(chan struct{}), seen: map[string]int{}, told: map[string]map[string]bool{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.take))
 	return h
 }
@@ -42,6 +43,10 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+	select {
+	case h.came <- struct{}{}:
+	default:
+	}
 }
 
 func (h *hooks) accept(id, kind, subject string) bool {

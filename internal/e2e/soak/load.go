@@ -93,7 +93,7 @@ func (l *load) state(ctx context.Context) (queued, processing int, err error) {
 // post sends a memory, or now and then a batch.
 func (l *load) post(ctx context.Context) error {
 	n := l.next.Add(1)
-	e := entry{Key: fmt.Sprintf("k%d", n), Hook: n%3 == 0}
+	e := entry{Key: fmt.Sprintf("k%d", n), Hook: n%3 != 0}
 	hook := ""
 	if e.Hook {
 		hook = l.hooks

@@ -33,15 +33,15 @@ const (
 	atRandom moment = "at random"
 	// afterAnswer is right after the client has got an acknowledgement, of the process that gave it.
 	afterAnswer moment = "after an acknowledgement"
-	// afterWave is right after the LLM has given all answers of the last second at once: many memories take their last
-	// steps in the same moment.
+	// afterWave is when the LLM has given all answers of the last second at once, and the first webhook tells that what
+	// they were for is coming to its end: many memories are between two of their last writes then.
 	afterWave moment = "in a wave of answers"
 )
 
 // How long after such a moment the kill comes, at most.
 const (
 	answerWindow = 5 * time.Millisecond
-	waveWindow   = 250 * time.Millisecond
+	waveWindow   = 20 * time.Millisecond
 )
 
 // rolling is the plan by which all processes are replaced one after another, so often, and nothing else is done to them.
