@@ -142,9 +142,14 @@ func (c *cluster) run(args ...string) (string, error) { return c.runWith(nil, ar
 // runWith is run with more in the environment.
 func (c *cluster) runWith(env []string, args ...string) (string, error) {
 	cmd := commandOf(c.ctx, append(args, "--config", c.config)...)
-	cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir()}, c.env...), env...)
+	cmd.Env = append(c.environment(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// environment is that of a command.
+func (c *cluster) environment() []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir()}, c.env...)
 }
 
 // migrate makes what the servers need, and again, which changes nothing.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/testservers"
-	"github.com/switchyard-ai/switchyard/pkg/client"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
@@ -93,8 +92,7 @@ func flowIn(c *cluster, name string, every time.Duration) *flow {
 	ctx, cancel := context.WithCancel(c.ctx)
 	f := &flow{c: c, cancel: cancel, changed: make(chan struct{}, 1)}
 	for n := range 4 {
-		api, err := client.New([]*Process{c.a, c.b}[n%2].URL(), clusterKey, client.Config{Retries: -1})
-		must(c.t, err)
+		api := once([]*Process{c.a, c.b}[n%2])
 		track := []memory.Track{"", memory.TrackDurable}[n/2]
 		f.wg.Go(func() {
 			tick := time.NewTicker(every)

@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -20,10 +19,10 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// TestProductionDoesTheSame sends one file through the production set-up and through the embedded one: statuses, nodes of
-// the graph and the ten best answers of searches, up to ties, are the same. The file is SWITCHYARD_TEST_MEMORIES (NDJSON);
-// "book" is the book. It runs where that is set: which of two names of one thing a graph takes hangs on which memory was first
-// (internal/docs/aliases.md), so a file whose names have aliases may differ in a node from run to run.
+// TestProductionDoesTheSame sends one file through the production set-up and through the embedded one: statuses, the graph
+// with who says what, and the ten best answers of searches, up to ties, are the same. The file is the beginning of the book,
+// or SWITCHYARD_TEST_MEMORIES (NDJSON, each memory with an external id). Which of two names of one thing a graph takes hangs on which memory was first
+// (internal/docs/aliases.md), so with a file of which that is true, a node may differ from run to run; in the book none is.
 func TestProductionDoesTheSame(t *testing.T) {
 	lines := sameFile(t)
 	c := newCluster(t, "")
@@ -35,35 +34,42 @@ func TestProductionDoesTheSame(t *testing.T) {
 	if diff := cmp.Diff(embedded.nodes, production.nodes); diff != "" {
 		t.Error("nodes (-embedded +production):\n" + diff)
 	}
+	if diff := cmp.Diff(embedded.relationships, production.relationships); diff != "" {
+		t.Error("relationships (-embedded +production):\n" + diff)
+	}
 	for query, want := range embedded.found {
 		if diff := cmp.Diff(want, production.found[query], cmpopts.EquateApprox(0, alike)); diff != "" {
 			t.Errorf("%q (-embedded +production):\n%s", query, diff)
 		}
 	}
-	t.Logf("%d memories, %d nodes, %d searches", len(production.statuses), len(production.nodes), len(production.found))
+	if len(production.nodes) == 0 || len(production.relationships) == 0 {
+		t.Error("there is no graph to compare")
+	}
+	t.Logf("%d memories, %d nodes, %d relationships, %d searches",
+		len(production.statuses), len(production.nodes), len(production.relationships), len(production.found))
 	c.erase()
 }
 
+// sameMemories is how much of the book is sent.
+const sameMemories = 256
+
 func sameFile(t *testing.T) []byte {
 	t.Helper()
-	file := os.Getenv("SWITCHYARD_TEST_MEMORIES")
-	if file == "" {
-		t.Skip("SWITCHYARD_TEST_MEMORIES names no file: see the comment of the test")
-	}
-	if file != "book" {
+	if file := os.Getenv("SWITCHYARD_TEST_MEMORIES"); file != "" {
 		raw, err := os.ReadFile(file)
 		must(t, err)
 		return raw
 	}
 	texts, err := Book("../..")
 	must(t, err)
-	return Lines("oz", texts)
+	return Lines("oz", texts[:sameMemories])
 }
 
 type outcome struct {
-	statuses map[string]memory.Status // by content
-	nodes    []string                 // names with how many memories say so
-	found    map[string][]answer      // best first
+	statuses      map[string]memory.Status // by external id
+	nodes         map[string][]string      // external ids of the memories that speak of each
+	relationships map[string][]string      // and of those that say so
+	found         map[string][]answer      // best first
 }
 
 func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []byte) outcome {
@@ -76,16 +82,13 @@ func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []by
 	t.Logf("%s with %+v in %v", b.Status, b.Counts, time.Since(start).Round(time.Second))
 	o := outcome{statuses: map[string]memory.Status{}, found: map[string][]answer{}}
 	var contents []string
+	names := map[string]string{}
 	for m, err := range api.ListMemories(ctx, client.MemoryQuery{}) {
 		must(t, err)
-		o.statuses[m.Content] = m.Status
-		contents = append(contents, m.Content)
+		o.statuses[m.ExternalID] = m.Status
+		contents, names[m.ID] = append(contents, m.Content), m.ExternalID
 	}
-	for n, err := range api.Nodes(ctx, "", "") {
-		must(t, err)
-		o.nodes = append(o.nodes, fmt.Sprintf("%s %s %d", n.Type, n.Name, len(n.MemoryIDs)))
-	}
-	slices.Sort(o.nodes)
+	o.graph(ctx, t, api, names)
 	slices.Sort(contents)
 	for i := 0; i < len(contents); i += max(1, len(contents)/40) {
 		words := strings.Fields(contents[i])
@@ -93,6 +96,32 @@ func outcomeOf(ctx context.Context, t *testing.T, api *client.Client, lines []by
 		o.found[query] = best(ctx, t, api, query)
 	}
 	return o
+}
+
+// graph reads all nodes and, from each, its relationships. names are the external ids of the memories.
+func (o *outcome) graph(ctx context.Context, t *testing.T, api *client.Client, names map[string]string) {
+	t.Helper()
+	o.nodes, o.relationships = map[string][]string{}, map[string][]string{}
+	who := func(ids []string) (out []string) {
+		for _, id := range ids {
+			out = append(out, names[id])
+		}
+		slices.Sort(out)
+		return out
+	}
+	for n, err := range api.Nodes(ctx, "", "") {
+		must(t, err)
+		o.nodes[n.Type+" "+n.Name] = who(n.MemoryIDs)
+		around, err := api.Neighbours(ctx, n.ID, 1)
+		must(t, err)
+		called := map[string]string{n.ID: n.Type + " " + n.Name}
+		for _, other := range around.Nodes {
+			called[other.ID] = other.Type + " " + other.Name
+		}
+		for _, r := range around.Relationships {
+			o.relationships[called[r.From]+" -"+r.Type+"-> "+called[r.To]] = who(r.MemoryIDs)
+		}
+	}
 }
 
 // An answer is a score, and the content of the memory that has it, unless others have it too.
