@@ -42,7 +42,8 @@ type Config struct {
 	// WebhookAllow are networks that webhooks may reach although the guard forbids them, comma-separated, or "none".
 	// Default: loopback with `dev`, none otherwise.
 	WebhookAllow string `yaml:"webhook_allow"`
-	// WebhookKey seals webhook secrets at rest: 32 bytes in base64. Default: a keyfile in the data folder.
+	// WebhookKey seals webhook secrets at rest: 32 bytes in base64, the same for all processes. Required for serve and worker
+	// where MongoDB keeps the documents. Default: a keyfile in the data folder.
 	WebhookKey string `yaml:"webhook_key"`
 
 	Mongo     Mongo    `yaml:"mongo"`

@@ -97,7 +97,7 @@ func TestComposeSetsWhatIsKnown(t *testing.T) {
 }
 
 // oldest are the versions that the adapters need.
-var oldest = map[string]string{"mongo": "5.0", "qdrant": "1.19", "neo4j": "5.23", "redis": "5.0"} //nolint:gochecknoglobals // a table
+var oldest = map[string]string{"mongo": "5.0", "qdrant": "1.19", "neo4j": "5.23", "redis": "5.0"}
 
 func byVersion(a, b string) int {
 	numbers := func(s string) (n []int) {

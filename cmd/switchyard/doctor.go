@@ -77,6 +77,7 @@ func (d *diagnosis) everything(ctx context.Context, cfg configs.Config) (err err
 	for _, server := range s.stores.Servers {
 		d.server(ctx, server)
 	}
+	d.key(ctx, s)
 	d.probes(ctx, s)
 	d.models(ctx, s)
 	d.access(ctx, s)

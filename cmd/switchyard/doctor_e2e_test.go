@@ -63,7 +63,7 @@ func examined(t *testing.T, c configs.Config, now func() time.Time) map[string]f
 func migrated(t *testing.T, c configs.Config) {
 	t.Helper()
 	sh := newShell("", nil)
-	if err := runMigrate(t.Context(), sh.console, c); err != nil {
+	if err := runMigrate(t.Context(), sh.console, c, false); err != nil {
 		t.Fatalf("migrate: %v\n%s", err, sh.out)
 	}
 }

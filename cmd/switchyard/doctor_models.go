@@ -12,6 +12,7 @@ import (
 	"github.com/switchyard-ai/switchyard/configs"
 	"github.com/switchyard-ai/switchyard/internal/llm"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
+	"github.com/switchyard-ai/switchyard/webhooks"
 )
 
 // models asks each language model something small, and its server for the models that it has.
@@ -94,6 +95,26 @@ func apart(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// key looks whether this configuration opens what the processes seal. A keyfile is left to who makes it.
+func (d *diagnosis) key(ctx context.Context, s *server) {
+	if s.cfg.WebhookKey == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, examineTime)
+	defer cancel()
+	d.look("webhooks", "key", "set SWITCHYARD_WEBHOOK_KEY to the one of the other processes, and those before it in webhooks.old_keys; if it is lost: switchyard migrate --forget-webhook-key", func() (string, error) {
+		seals, err := sealer(s.cfg)
+		if err != nil {
+			return "", err
+		}
+		err = webhooks.KeyKnown(ctx, s.stores.Workspaces, seals)
+		if errors.Is(err, webhooks.ErrNoKey) {
+			return "", mild("nothing has to be done: the first process, or switchyard migrate, leaves its mark", "%w", err)
+		}
+		return "opens what is sealed", err
+	})
 }
 
 // access looks whether the key that everybody knows opens the stores. Only where they say that it does not, it does not.

@@ -112,7 +112,8 @@ func TestWorkable(t *testing.T) {
 		"NoTemporal":              {func(c *configs.Config) { c.Temporal.Address = "" }, "SWITCHYARD_TEMPORAL_ADDRESS"},
 		"NoSharedKey":             {func(c *configs.Config) { c.WebhookKey = "" }, "SWITCHYARD_WEBHOOK_KEY"},
 		"OneMachineOneDataFolder": {func(c *configs.Config) { c.Mongo.URI, c.WebhookKey = "", "" }, ""},
-		"OnlyTheGraphEmbedded":    {func(c *configs.Config) { c.Neo4j.URI, c.WebhookKey = "", "" }, ""},
+		"OnlyTheGraphEmbedded":    {func(c *configs.Config) { c.Neo4j.URI = "" }, ""},
+		"DocumentsOutsideNoKey":   {func(c *configs.Config) { c.Neo4j.URI, c.WebhookKey = "", "" }, "SWITCHYARD_WEBHOOK_KEY"},
 	} {
 		err := workable(outside(tc.change))
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {

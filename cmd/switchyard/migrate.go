@@ -11,12 +11,14 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/switchyard-ai/switchyard/configs"
+	"github.com/switchyard-ai/switchyard/webhooks"
 )
 
 func newMigrateCommand(t *console) *cobra.Command {
 	var (
 		s       settings
 		promote bool
+		forget  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "migrate",
@@ -26,7 +28,10 @@ in Neo4j, search attributes in Temporal. It changes nothing where all is there, 
 several places at once. The embedded parts see to themselves.
 
 --promote makes the build of batch.versioning the current version of its worker deployment, so that new runs begin on it, and
-with auto-upgrade the old ones go on there. Its workers have to be running.`,
+with auto-upgrade the old ones go on there. Its workers have to be running.
+
+--forget-webhook-key is for when the key that webhook secrets were sealed with is lost: the one that is set takes its place.
+What was sealed before stays shut; such endpoints need new secrets (switchyard webhook rotate).`,
 		Example: `  switchyard migrate --config /etc/switchyard.yaml
   switchyard migrate --promote --config /etc/switchyard.yaml    # once the new workers run`,
 		Args: takes(),
@@ -38,18 +43,19 @@ with auto-upgrade the old ones go on there. Its workers have to be running.`,
 			if promote {
 				return runPromote(cmd.Context(), t, cfg)
 			}
-			return runMigrate(cmd.Context(), t, cfg)
+			return runMigrate(cmd.Context(), t, cfg, forget)
 		},
 	}
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&promote, "promote", false, "make this build the current version of its deployment")
+	cmd.Flags().BoolVar(&forget, "forget-webhook-key", false, "let the webhook key that is set take the place of a lost one")
 	return cmd
 }
 
 // migrateTime bounds the making of one server's part: an index over many documents takes a while.
 const migrateTime = 30 * time.Minute
 
-func runMigrate(ctx context.Context, t *console, cfg configs.Config) (err error) {
+func runMigrate(ctx context.Context, t *console, cfg configs.Config, forget bool) (err error) {
 	s, err := openAside(ctx, cfg)
 	if err != nil {
 		return err
@@ -64,10 +70,34 @@ func runMigrate(ctx context.Context, t *console, cfg configs.Config) (err error)
 		}
 		fmt.Fprintf(t.out, "%-10s %s\n", d.name, harmless(did))
 	}
+	if err := s.markKey(ctx, t, forget); err != nil {
+		failed++
+		fmt.Fprintf(t.out, "%-10s %s%s\n", "webhooks", t.paint(red, "failed: "), harmless(err.Error()))
+	}
 	if failed > 0 {
 		return exitWith(exitFault, "%s not made; once that is mended, run migrate again", plural(failed, "part"))
 	}
 	return nil
+}
+
+// markKey leaves the mark of the webhook key in the stores, where a key is set: a process with another one is refused then.
+func (s *server) markKey(ctx context.Context, t *console, forget bool) error {
+	if s.cfg.WebhookKey == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	seals, err := sealer(s.cfg)
+	if err == nil && forget {
+		err = webhooks.ForgetKeys(ctx, s.stores.Workspaces, seals)
+	}
+	if err == nil {
+		err = webhooks.CheckKey(ctx, s.stores.Workspaces, seals)
+	}
+	if err == nil {
+		fmt.Fprintf(t.out, "%-10s the key is the one of these stores\n", "webhooks")
+	}
+	return err
 }
 
 // make makes what is missing, and says what that was.

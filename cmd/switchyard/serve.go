@@ -69,6 +69,10 @@ func workable(cfg configs.Config) error {
 	if cfg.Temporal.Address == "" {
 		return errors.New("serve and worker share a Temporal server: set SWITCHYARD_TEMPORAL_ADDRESS, or run everything in one process with `switchyard dev`")
 	}
+	if cfg.WebhookKey == "" && cfg.Mongo.URI != "" {
+		return errors.New("SWITCHYARD_WEBHOOK_KEY must be set, to the same value for all processes: MongoDB keeps the webhook secrets, sealed; with a key " +
+			"from each one's data folder, none could open what another has sealed (openssl rand -base64 32 makes one; the one of a data folder is in its webhook.key)")
+	}
 	if cfg.Mongo.URI == "" || cfg.Qdrant.Addr == "" || cfg.Neo4j.URI == "" { // a data folder, and so one machine
 		kind, err := networkDisk(cfg.DataDir)
 		if kind != "" {
@@ -76,10 +80,6 @@ func workable(cfg configs.Config) error {
 				"need SWITCHYARD_MONGO_URI, SWITCHYARD_QDRANT_ADDR and SWITCHYARD_NEO4J_URI; on one machine use a disk of its own", cfg.DataDir, kind)
 		}
 		return err
-	}
-	if cfg.WebhookKey == "" {
-		return errors.New("SWITCHYARD_WEBHOOK_KEY must be set, to the same value for all processes: with a key from each one's data folder, " +
-			"none could open the webhook secrets that another has sealed (openssl rand -base64 32 makes one)")
 	}
 	return nil
 }

@@ -185,7 +185,7 @@ func (s *server) noStrangers() []condition {
 		return nil // embedded: nobody else knows its address
 	}
 	return []condition{{
-		name: "Temporal, which knows who else is at work", fatal: func(err error) bool { return memory.CodeOf(err) == memory.CodeConflict },
+		name: "Temporal, which knows who else is at work", fatal: isConflict,
 		met: func(ctx context.Context) error {
 			return strangers(ctx, s.temporal, s.cfg.Batch.WithDefaults().TaskQueue, s.folder)
 		},
@@ -211,8 +211,14 @@ func (s *server) stock(makes bool, key string) {
 	conditions = append(conditions, condition{name: "the first workspace", met: func(ctx context.Context) error {
 		return ensureWorkspace(ctx, s.stores, key)
 	}})
+	conditions = append(conditions, condition{name: "the webhook key", fatal: isConflict, met: func(ctx context.Context) error {
+		return webhooks.CheckKey(ctx, s.stores.Workspaces, s.sealer)
+	}})
 	s.stocked = newGate(s.log, conditions...)
 }
+
+// isConflict reports whether waiting will not mend it: processes are set up against each other.
+func isConflict(err error) bool { return memory.CodeOf(err) == memory.CodeConflict }
 
 // gates are the parts that wait for what others need.
 func (s *server) gates() []part {

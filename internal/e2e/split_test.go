@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,32 @@ func TestSplitProcesses(t *testing.T) {
 	})
 
 	// The memory is in the hands of the process that dies: with Neo4j silent it cannot end, and the workers stand still.
+	t.Run("AProcessWithAnotherWebhookKeyIsRefused", func(t *testing.T) {
+		another := "SWITCHYARD_WEBHOOK_KEY=" + strings.Repeat("ab", 32)
+		for env, says := range map[string]string{another: "sealed with another key", "SWITCHYARD_WEBHOOK_KEY=": "SWITCHYARD_WEBHOOK_KEY must be set"} {
+			for _, what := range []string{"serve", "worker"} {
+				p := c.process(what, env)
+				_ = p.Launch(ctx) // it may be over before it can be asked anything
+				select {
+				case <-p.Done():
+				case <-time.After(time.Minute):
+					t.Fatalf("%s with %s goes on", what, env)
+				}
+				if !strings.Contains(p.LogTail(), says) {
+					t.Errorf("%s with %s says:\n%s", what, env, p.LogTail())
+				}
+			}
+		}
+		right := c.env
+		defer func() { c.env = right }()
+		c.env = append(slices.Clone(right), another)
+		for command, says := range map[string]string{"doctor": "wrong  webhooks, key", "migrate": "sealed with another key"} {
+			if out, err := c.run(command); err == nil || !strings.Contains(out, says) {
+				t.Errorf("%s: %v\n%s", command, err, out)
+			}
+		}
+	})
+
 	t.Run("AProcessThatDiesIsTakenOverByAWorker", func(t *testing.T) {
 		work := c.hold()
 		c.proxies["SWITCHYARD_NEO4J_URI"].Freeze()
