@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,6 +131,34 @@ func (m *model) gather(ctx context.Context, d time.Duration) {
 	m.wave = nil
 	m.mu.Unlock()
 	close(wave)
+}
+
+// overtaken returns what processes went on with though they had a successor: a worker asked about a text before an API
+// process had its use cases, so these were refused by the fence, and yet that process asked for the graph. It takes nothing
+// up again that the durable track has.
+func (m *model) overtaken() (out []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for q, graphs := range m.paid {
+		if q.method != "Graph" {
+			continue
+		}
+		cases := m.paid[question{"UseCases", q.text}]
+		for _, g := range graphs {
+			for _, had := range cases {
+				if !byWorker(g) && had.process == g.process && had.to.Before(g.from) && workerAskedBefore(had.to, cases, graphs) {
+					out = append(out, g.process+" went on with "+q.text)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func byWorker(p payment) bool { return strings.HasPrefix(p.process, "worker") }
+
+func workerAskedBefore(at time.Time, of ...[]payment) bool {
+	return slices.ContainsFunc(slices.Concat(of...), func(p payment) bool { return byWorker(p) && p.from.Before(at) })
 }
 
 // asker is the process that a path belongs to: /serve-1/v1/….

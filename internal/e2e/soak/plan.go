@@ -151,7 +151,7 @@ type chance struct {
 func always() []chance {
 	return []chance{
 		{freeze, "", 6, time.Second, 9 * time.Second},
-		{freeze, "", 6, 11 * time.Second, 16 * time.Second}, // for longer than a lease
+		{freeze, "", 4, 11 * time.Second, 16 * time.Second}, // for longer than a lease
 		{cut, onLLM, 8, 500 * time.Millisecond, 4 * time.Second},
 		{slow, onLLM, 8, 2 * time.Second, 6 * time.Second},
 		{cut, onAPI, 5, 500 * time.Millisecond, 2 * time.Second},

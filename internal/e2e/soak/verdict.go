@@ -45,6 +45,7 @@ type verdict struct {
 	Unheard    []string `json:"unheard"`
 	HeardTwice []string `json:"heard_twice"`
 	PaidTwice  []string `json:"paid_twice"`
+	WentOn     []string `json:"went_on"`
 	Wrong      []string `json:"wrong"`
 }
 
@@ -73,6 +74,7 @@ func (s *siege) judge(ctx context.Context, open int) (*verdict, error) {
 	for _, q := range unexplained {
 		v.PaidTwice = append(v.PaidTwice, q.method+" of "+q.text)
 	}
+	v.WentOn = s.model.overtaken()
 	return v, v.census(ctx, s.cluster)
 }
 
@@ -194,6 +196,7 @@ func (v *verdict) broken() []finding {
 		{"webhooks that never came", v.Unheard},
 		{"told in two events", v.HeardTwice},
 		{"LLM calls paid twice", v.PaidTwice},
+		{"wrote over a successor", v.WentOn},
 		{"wrong answers", v.Wrong},
 	}
 }

@@ -120,6 +120,32 @@ func TestAnswersArePaidOnceButForThoseInFlight(t *testing.T) {
 	}
 }
 
+// TestWhoWritesOverASuccessorIsSeen: the use cases of serve-0 came when a worker had the memory already.
+func TestWhoWritesOverASuccessorIsSeen(t *testing.T) {
+	t.Parallel()
+	at := func(s int) time.Time { return time.Unix(1000+int64(s), 0) }
+	for name, row := range map[string]struct {
+		worker payment // for use cases
+		graph  payment
+		want   int
+	}{
+		"ItStopped":                  {payment{"worker-2", at(5), at(8)}, payment{"worker-2", at(9), at(12)}, 0},
+		"ItWentOn":                   {payment{"worker-2", at(5), at(8)}, payment{"serve-0", at(7), at(10)}, 1},
+		"TheWorkerWasLater":          {payment{"worker-2", at(8), at(11)}, payment{"serve-0", at(7), at(10)}, 0},
+		"AnotherProcessAskedForThat": {payment{"worker-2", at(5), at(8)}, payment{"serve-1", at(7), at(10)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &model{paid: map[question][]payment{
+				{"UseCases", "x"}: {{"serve-0", at(1), at(6)}, row.worker}, {"Graph", "x"}: {row.graph},
+			}}
+			if got := m.overtaken(); len(got) != row.want {
+				t.Errorf("seen: %v, want %d", got, row.want)
+			}
+		})
+	}
+}
+
 func TestAReceiverTellsTheSameEventFromAnother(t *testing.T) {
 	t.Parallel()
 	h := &hooks{seen: map[string]int{}, told: map[string]map[string]bool{}}
