@@ -73,7 +73,7 @@ INTEGRATION = $$(git grep -l '^//go:build e2e' -- '*_test.go' | xargs -rn1 dirna
 
 .PHONY: faults
 faults: ## Put error, panic, kill -9 and a stall on both sides of every boundary, and plant every bug (PART="kill before" for a part)
-	SWITCHYARD_FAULTS_PART="$(or $(PART),all)" go test -tags "lean failpoints" -count=1 -v -timeout 90m -parallel 4 ./internal/faults
+	SWITCHYARD_FAULTS_PART="$(or $(PART),all)" go test -tags "lean failpoints" -count=1 -v -timeout 150m -parallel 4 ./internal/faults
 
 .PHONY: test-faults
 test-faults: ## Fail where a boundary has no case, kill the program on both sides of each, and plant every bug

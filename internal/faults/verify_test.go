@@ -151,7 +151,7 @@ func (w *world) points(ctx context.Context, s *sqlitestore.Store) {
 func (w *world) census(ctx context.Context, s *sqlitestore.Store) {
 	c := census.New(census.Parts{
 		Workspaces: s.Workspaces(), Memories: s.Memories(), Leases: s.Leases(), Outbox: s.Outbox(), Batches: s.Batches(), BatchRuns: s.BatchRuns(),
-		Vectors: s.Vectors(), Graph: s.Graph(), Endpoints: s.Endpoints(), Deliveries: s.Deliveries(),
+		Vectors: s.Vectors(), Graph: s.Graph(), Endpoints: s.Endpoints(), Deliveries: s.Deliveries(), Erasures: s.Erasures(),
 	}, census.Config{Grace: time.Millisecond, Recheck: time.Millisecond})
 	report, err := c.Take(ctx)
 	if err != nil {

@@ -23,11 +23,12 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// settings are those of a process that is quick to notice what a production one has seconds for.
+// settings are those of a process that is quick to notice what a production one has seconds for. It sweeps so often that what
+// was just taken in, and no run has claimed yet, is met by a sweep however quick the machine is.
 const settings = `
 pipeline: {chat_timeout: 8s, store_timeout: 8s, backoff: 50ms, max_backoff: 300ms}
 realtime: {lease: 3s, heartbeat: 700ms, grace: 3s, breaker: {delay: 500ms}}
-batch: {task_queue: %[1]s, llm_task_queue: %[1]s-llm, heartbeat: 2s, lease: 6s, sweep: 300ms, stop: 3s, round_backoff: 300ms, max_round_backoff: 1s}
+batch: {task_queue: %[1]s, llm_task_queue: %[1]s-llm, heartbeat: 2s, lease: 6s, sweep: 25ms, stop: 3s, round_backoff: 300ms, max_round_backoff: 1s}
 api: {request_lease: 2s, request_retention: 120s, touch_interval: 700ms, store_timeout: 8s}
 webhooks: {task_queue: %[1]s-hooks, timeout: 7s, relay: {poll: 300ms, sweep: 500ms, first_lease: 3s}}
 intake: {erase_sweep: 500ms, erase_again: 2s, erase_checks: 2, erase_retention: 120s, upload_retention: 120s, write_timeout: 8s}
