@@ -209,22 +209,36 @@ func indexed(f *store.Filter) *store.Filter {
 func (s *Searcher) items(ctx context.Context, q Query, vq store.VectorQuery) ([]Item, error) {
 	vq.Limit = max(q.Limit+8, minCandidates) // a few may be stale, and those further down may be lifted
 	for {
-		hits, err := s.parts.Vectors.Search(ctx, vq)
+		hits, more, err := s.hits(ctx, q, vq)
 		if err != nil {
 			return nil, err
-		}
-		if vq.Mode == store.Hybrid {
-			lift(hits, s.cfg.Nearby)
 		}
 		items, err := s.load(ctx, q, hits)
 		if err != nil {
 			return nil, err
 		}
-		if len(items) >= q.Limit || len(hits) < vq.Limit || vq.Limit >= s.cfg.MaxCandidates {
+		if len(items) >= q.Limit || !more || vq.Limit >= s.cfg.MaxCandidates {
 			return items[:min(len(items), q.Limit)], nil
 		}
 		vq.Limit = min(4*vq.Limit, s.cfg.MaxCandidates)
 	}
+}
+
+// hits are the best candidates of the search, and whether there are more. Those of a hybrid search are lifted, for which it
+// must not hang on ids who is a candidate.
+func (s *Searcher) hits(ctx context.Context, q Query, vq store.VectorQuery) (hits []store.Hit, more bool, err error) {
+	n := vq.Limit
+	vq.Limit++ // one more shows where the cut falls
+	if hits, err = s.parts.Vectors.Search(ctx, vq); err != nil {
+		return nil, false, err
+	}
+	more = len(hits) > n
+	if vq.Mode != store.Hybrid {
+		return hits[:min(n, len(hits))], more, nil
+	}
+	hits = store.Cut(hits, n, q.Limit, func(h store.Hit) *float64 { return &h.Score })
+	lift(hits, s.cfg.Nearby)
+	return hits, more, nil
 }
 
 // load reads the documents of the hits and leaves out what is not to be shown.

@@ -60,6 +60,52 @@ func TestTiesShareARank(t *testing.T) {
 	}
 }
 
+// TestNoScoreHangsOnAnID fuses lists whose ends divide memories that are equally good, in either order of these.
+func TestNoScoreHangsOnAnID(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	depth := store.Fusion{}.Depth(limit)
+	list := func(tie int, ids ...string) (out []store.Hit) { // from place tie on all are equally good; ids are the last
+		for i := range depth - len(ids) {
+			out = append(out, store.Hit{MemoryID: fmt.Sprintf("m%03d", i), Vector: new(1 - float64(min(i, tie))/100), Lexical: new(1 - float64(min(i, tie))/100)})
+		}
+		for _, id := range ids {
+			out = append(out, store.Hit{MemoryID: id, Vector: new(1 - float64(tie)/100), Lexical: new(1 - float64(tie)/100)})
+		}
+		return out
+	}
+	fuse := func(vector []store.Hit) map[string]float64 {
+		scores := map[string]float64{}
+		for _, h := range (store.Fusion{}).Fuse(vector, []store.Hit{{MemoryID: "x", Lexical: new(1.0)}, {MemoryID: "y", Lexical: new(1.0)}}, limit) {
+			scores[h.MemoryID] = h.Score
+		}
+		return scores
+	}
+	if x, y := fuse(list(depth-4, "x", "y")), fuse(list(depth-4, "y", "x")); x["x"] != x["y"] || cmp.Diff(x, y) != "" {
+		t.Errorf("where the cut falls between x and y they score %v, and %v", x, y)
+	}
+	if got := fuse(list(3, "y", "x")); len(got) != limit {
+		t.Errorf("where nearly all are equally good, %d are left, want %d", len(got), limit)
+	}
+	kept := fuse(list(depth-2, "y", "x")) // the cut falls before both, so neither is among the fused
+	if kept["x"] != kept["y"] {
+		t.Errorf("x and y score %v", kept)
+	}
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	var list []store.Hit
+	for _, score := range []float64{9, 8, 7, 7 + 1e-9, 7, 6} {
+		list = append(list, store.Hit{Score: score})
+	}
+	for _, c := range []struct{ n, least, want int }{{6, 1, 6}, {9, 1, 6}, {5, 1, 5}, {4, 1, 2}, {3, 1, 2}, {3, 2, 2}, {3, 3, 3}, {2, 1, 2}, {1, 1, 1}} {
+		if got := len(store.Cut(list, c.n, c.least, func(h store.Hit) *float64 { return &h.Score })); got != c.want {
+			t.Errorf("cut to %d, at least %d: %d are left, want %d", c.n, c.least, got, c.want)
+		}
+	}
+}
+
 func TestFuseWeights(t *testing.T) {
 	t.Parallel()
 	a, b := []store.Hit{{MemoryID: "a"}}, []store.Hit{{MemoryID: "b"}}

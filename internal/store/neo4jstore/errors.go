@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/neo4j/neo4j-go-driver/v5/neo4j"
@@ -57,4 +58,17 @@ func codeOf(err error) memory.Code {
 func lostBookmark(err error) bool {
 	var server *neo4j.Neo4jError
 	return errors.As(err, &server) && strings.Contains(server.Code, "Bookmark")
+}
+
+// meanwhile reports whether a change of the schema failed for what somebody else changed at the same time: IF NOT EXISTS
+// looks before it takes the lock, and locks of a schema are taken in no order.
+func meanwhile(err error) bool {
+	causes := []error{err}
+	if limit, ok := errors.AsType[*neo4j.TransactionExecutionLimit](err); ok { // has no Unwrap
+		causes = append(causes, limit.Errors...)
+	}
+	return slices.ContainsFunc(causes, func(err error) bool {
+		var server *neo4j.Neo4jError
+		return errors.As(err, &server) && (strings.HasSuffix(server.Code, "AlreadyExists") || strings.HasSuffix(server.Code, "DeadlockDetected"))
+	})
 }

@@ -44,6 +44,30 @@ func openAt(tb testing.TB, cfg Config) *Store {
 	return s
 }
 
+// TestMigrateFromSeveralPlacesAtOnce is on a server of its own, where nothing is made yet.
+func TestMigrateFromSeveralPlacesAtOnce(t *testing.T) {
+	t.Parallel()
+	server, err := testservers.StartNeo4j("", 0)
+	if err != nil {
+		testservers.Missing(t, "Neo4j", err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), Config{URI: testservers.Neo4jURI(server)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := errors.Join(s.Migrate(t.Context()), s.Check(t.Context()), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestGraph(t *testing.T) {
 	t.Parallel()
 	s := openShared(t)

@@ -74,7 +74,7 @@ func (x index) String() string {
 }
 
 // Migrate makes the constraints and indexes that are missing, and returns when they serve. It may run again at any time,
-// beside the service too.
+// beside the service too, and from several places at once.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.checkVersion(ctx); err != nil {
 		return err
@@ -87,11 +87,20 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.schemaChange(ctx, `CALL db.awaitIndexes(600)`)
 }
 
-func (s *Store) schemaChange(ctx context.Context, statement string) error {
-	return s.write(ctx, func(t tx) error {
-		_, err := t.run(statement, nil)
-		return err
-	})
+// schemaChanges is how often a change of the schema is tried that others get in the way of. Each time one of them is done.
+const schemaChanges = 20
+
+func (s *Store) schemaChange(ctx context.Context, statement string) (err error) {
+	for range schemaChanges {
+		err = s.write(ctx, func(t tx) error {
+			_, err := t.run(statement, nil)
+			return err
+		})
+		if err == nil || !meanwhile(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
 }
 
 const showIndexes = `SHOW INDEXES YIELD labelsOrTypes, properties, state, owningConstraint, type WHERE type = 'RANGE' RETURN labelsOrTypes, properties, state, owningConstraint`

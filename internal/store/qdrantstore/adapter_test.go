@@ -57,7 +57,8 @@ func TestHybridIsTheFusionOfBothLists(t *testing.T) {
 			}
 			return hits
 		}
-		want := store.Fusion{}.Fuse(search(store.Vector, 50), search(store.Lexical, 50), 10)
+		depth := store.Fusion{}.Depth(10)
+		want := store.Fusion{}.Fuse(search(store.Vector, depth), search(store.Lexical, depth), 10)
 		if d := cmp.Diff(want, search(store.Hybrid, 10), cmpopts.EquateApprox(0, 1e-5), cmpopts.IgnoreFields(store.Hit{}, "Start")); d != "" {
 			t.Fatalf("%q in %s: -fused +hybrid:\n%s", q.Text, q.Workspace, d)
 		}

@@ -232,7 +232,7 @@ func (sr search) fusion(lists []*list) *qdrant.QueryPoints {
 	}
 	for _, l := range lists {
 		out.Prefetch = append(out.Prefetch, &qdrant.PrefetchQuery{
-			Query: l.query, Using: &l.using, Filter: sr.filter, Params: l.params, Limit: new(uint64(l.want)), //nolint:gosec // at least 1
+			Query: l.query, Using: &l.using, Filter: sr.filter, Params: l.params, Limit: new(uint64(l.want - 1)), //nolint:gosec // the last one is not fused: see store.Fusion
 		})
 	}
 	return out
@@ -345,15 +345,16 @@ func (l *list) hits() []store.Hit {
 }
 
 // plain reports whether the server cannot but rank these memories as they are ranked here: each has one passage among those
-// that the server looks at, and no two are equal, nor is the first that it does not look at equal to the last that it does.
+// that the server looks at, and no two are equally good, nor is the first that it does not look at as good as the last that
+// it does.
 func (l *list) plain() bool {
 	if l == nil || l.pages > 1 {
 		return false
 	}
-	looked := l.found[:min(l.want+1, len(l.found))]
+	looked := l.found[:min(l.want, len(l.found))]
 	seen := make(map[string]bool, len(looked))
 	for i, p := range looked {
-		if seen[p.MemoryID] || i > 0 && p.Score == looked[i-1].Score {
+		if seen[p.MemoryID] || i > 0 && store.Alike(l.share(p), l.share(looked[i-1])) {
 			return false
 		}
 		seen[p.MemoryID] = true
@@ -361,9 +362,17 @@ func (l *list) plain() bool {
 	return true
 }
 
+// share is the score of a passage as a share of the best possible: of the best one there is, for words.
+func (l *list) share(p passage) float64 {
+	if l.using == sparse {
+		return p.Score / l.found[0].Score
+	}
+	return p.Score
+}
+
 // agrees reports whether both lists know the memories that they have in common by the same passage.
 func (l *list) agrees(other *list) bool {
-	looked := func(l *list) []passage { return l.found[:min(l.want, len(l.found))] }
+	looked := func(l *list) []passage { return l.found[:min(l.want-1, len(l.found))] }
 	ids := make(map[string]string, l.want)
 	for _, p := range looked(l) {
 		ids[p.MemoryID] = p.id
