@@ -123,13 +123,35 @@ func (w *world) erase(ctx context.Context, id string) error {
 	return err
 }
 
-// overtaken is a memory that is erased while it is run.
+// overtaken is a memory that is erased while it is run: the model has been asked about it, and answers when it is gone.
 func overtaken(ctx context.Context, w *world, round string) error {
-	inFlight, err := w.post(ctx, "in-flight-"+round, "The slow Scarecrow, says overtaken "+round, nil)
+	content := "The held Scarecrow, says overtaken " + round
+	release := w.hold(content)
+	defer release()
+	inFlight, err := w.post(ctx, "in-flight-"+round, content, nil)
 	if err != nil {
 		return err
 	}
+	w.askedAbout(ctx, content)
 	return w.erase(ctx, inFlight)
+}
+
+// askedAbout waits until the model was asked for use cases of the content; not for ever, since a fault may be in the way.
+func (w *world) askedAbout(ctx context.Context, content string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	asked := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.calls, func(c call) bool { return c.method == "UseCases" && c.text == content })
+	}
+	for !asked() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func deleted(ctx context.Context, w *world, round string) error {

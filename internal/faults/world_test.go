@@ -58,8 +58,9 @@ type world struct {
 
 	mu       sync.Mutex
 	calls    []call
-	refusing map[string]bool // contents that the model has nothing to say about
-	slow     time.Duration   // how long it thinks about contents with the word slow
+	refusing map[string]bool          // contents that the model has nothing to say about
+	holding  map[string]chan struct{} // contents that it says nothing about until this is closed
+	slow     time.Duration            // how long it thinks about contents with the word slow
 	want     []expected
 	broken   []string
 	poison   map[string]bool // memories that a panic was put into
@@ -81,7 +82,7 @@ func newWorld(t *testing.T) *world {
 
 func newWorldOf(t *testing.T, settings string) *world {
 	t.Helper()
-	w := &world{t: t, name: fmt.Sprintf("f%d", time.Now().UnixNano()), refusing: map[string]bool{}, poison: map[string]bool{}, slow: 300 * time.Millisecond, hooks: e2e.NewReceiver()}
+	w := &world{t: t, name: fmt.Sprintf("f%d", time.Now().UnixNano()), refusing: map[string]bool{}, holding: map[string]chan struct{}{}, poison: map[string]bool{}, slow: 300 * time.Millisecond, hooks: e2e.NewReceiver()}
 	t.Cleanup(w.hooks.Close)
 	binary, err := program()
 	must(t, err)
@@ -133,6 +134,8 @@ func (w *world) script(c llmtest.Call) llmtest.Behaviour {
 	switch {
 	case c.Method != "UseCases" && c.Method != "Graph":
 		return nil
+	case w.holding[text] != nil:
+		return llmtest.When(w.holding[text])
 	case w.refusing[text]:
 		return llmtest.Fail(http.StatusBadRequest, "content_filter", "I have nothing to say about that", "", "")
 	case strings.Contains(text, "failing") && c.Method == "UseCases" && c.Times("failing") <= 4:
@@ -149,6 +152,15 @@ func (w *world) refuse(content string, yes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.refusing[content] = yes
+}
+
+// hold lets the model keep its answers about the content until release is called.
+func (w *world) hold(content string) (release func()) {
+	held := make(chan struct{})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.holding[content] = held
+	return func() { close(held) }
 }
 
 // expect notes what has to become of a memory; later notes about the same one win.

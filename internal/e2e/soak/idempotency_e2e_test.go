@@ -17,6 +17,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/switchyard-ai/switchyard/internal/testservers"
 	"github.com/switchyard-ai/switchyard/pkg/client"
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
@@ -25,13 +26,26 @@ import (
 // killed meanwhile. What broke off is sent again. Whatever the order, each key must have made one memory, and every
 // answer must be one that the contract allows.
 func TestAKeyMakesOneMemory(t *testing.T) {
+	t.Run("InTheEmbeddedStore", func(t *testing.T) { oneMemory(t, split) })
+	t.Run("InTheStoresOfProduction", func(t *testing.T) {
+		t.Setenv("SWITCHYARD_TEST_MONGO_URI", testservers.Mongo(t))
+		t.Setenv("SWITCHYARD_TEST_QDRANT_ADDR", testservers.Qdrant(t))
+		t.Setenv("SWITCHYARD_TEST_NEO4J_URI", testservers.Neo4j(t))
+		t.Setenv("SWITCHYARD_TEST_REDIS_URL", testservers.Redis(t))
+		t.Setenv("SWITCHYARD_TEST_TEMPORAL_ADDRESS", testservers.Temporal(t))
+		oneMemory(t, servers)
+	})
+}
+
+func oneMemory(t *testing.T, topology string) {
+	t.Helper()
 	o := &options{binary: binary(t), dir: t.TempDir()}
 	m, err := newModel(plan{}, time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.server.Close() })
-	c, err := open(t.Context(), o, "split", m)
+	c, err := open(t.Context(), o, topology, m)
 	if err != nil {
 		t.Fatal(err)
 	}

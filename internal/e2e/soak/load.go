@@ -149,6 +149,7 @@ func (l *load) acknowledged(ctx context.Context, e entry, send func(context.Cont
 			default:
 			}
 			e.ID = id
+			l.open.Add(int64(max(e.Lines, 1))) // until the next look, which may take a while where an API is frozen
 			return l.ledger.write(e)
 		}
 		if try > 0 {

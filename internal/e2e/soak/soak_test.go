@@ -8,11 +8,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/switchyard-ai/switchyard/internal/testservers"
 )
 
 // TestShortSoak is the soak that CI runs: few kills, about a minute each topology.
 func TestShortSoak(t *testing.T) {
 	run(t, "-kills", "8", "-in-flight", "50", "-thinking", "700ms")
+}
+
+// TestShortSoakOnTheStoresOfProduction is the same for MongoDB, Qdrant, Neo4j, Redis and Temporal, which are cut off, slowed,
+// ended and started again.
+func TestShortSoakOnTheStoresOfProduction(t *testing.T) {
+	for name, start := range map[string]func() (*testservers.Process, error){
+		"MongoDB": func() (*testservers.Process, error) { return testservers.StartMongo("", 0) },
+		"Neo4j":   func() (*testservers.Process, error) { return testservers.StartNeo4j("", 0) },
+		"Redis":   func() (*testservers.Process, error) { return testservers.StartRedis(0) },
+	} {
+		p, err := start()
+		if err != nil {
+			testservers.Missing(t, name, err)
+		}
+		_ = p.Stop() // some say that they were told to
+	}
+	run(t, "-topologies", "servers", "-kills", "6", "-gap", "4s", "-in-flight", "40", "-thinking", "700ms")
 }
 
 // TestARollingRestartLosesNothing replaces all processes one after another under load, twice: each ends in an orderly way,
