@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 
 	"github.com/switchyard-ai/switchyard/batch"
 	"github.com/switchyard-ai/switchyard/configs"
@@ -127,7 +128,7 @@ func openAside(ctx context.Context, cfg configs.Config) (s *server, err error) {
 	if cfg.Temporal.Address == "" {
 		return s, nil // the embedded one belongs to the process that runs
 	}
-	if s.temporal, _, err = openTemporal(ctx, &s.cfg, s.log, &s.closers); err != nil {
+	if s.temporal, _, err = openTemporal(ctx, &s.cfg, s.log, client.MetricsNopHandler, &s.closers); err != nil {
 		return nil, err
 	}
 	s.stores.Servers = append(s.stores.Servers, s.temporalServer())

@@ -49,6 +49,7 @@ type server struct {
 	hub      hub
 	redis    *live.Redis // nil: progress stays in this process
 	registry *prometheus.Registry
+	figures  *figures
 	events   *webhooks.Events
 	guard    *webhooks.Guard
 	sealer   *webhooks.Sealer
@@ -75,6 +76,7 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 		}
 	}(&s.closers)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.figures = newFigures(s.registry)
 	if s.models, err = openModels(cfg); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func newServer(ctx context.Context, cfg configs.Config, log *slog.Logger) (s *se
 	if s.folder, err = folderOf(cfg); err != nil {
 		return nil, err
 	}
-	if s.temporal, s.ui, err = openTemporal(ctx, &s.cfg, log, &s.closers); err != nil {
+	if s.temporal, s.ui, err = openTemporal(ctx, &s.cfg, log, newSDKMetrics(s.registry), &s.closers); err != nil {
 		return nil, err
 	}
 	s.stores.Servers = append(s.stores.Servers, s.temporalServer())
@@ -222,7 +224,7 @@ func isConflict(err error) bool { return memory.CodeOf(err) == memory.CodeConfli
 
 // gates are the parts that wait for what others need.
 func (s *server) gates() []part {
-	parts := append([]part{{"stores", s.stocked.run}, {"peers", s.peers.run}}, s.making...)
+	parts := append([]part{{"stores", s.stocked.run}, {"peers", s.peers.run}, {"servers", watchFigures(s.seeServers)}}, s.making...)
 	if s.redis != nil {
 		parts = append(parts, part{"live progress", s.redis.Run})
 	}
@@ -273,6 +275,7 @@ type watcher struct{ s *server }
 
 func (w watcher) Progress(m memory.Memory) {
 	w.s.hub.Progress(m)
+	w.s.figures.progress(m)
 	if m.Status.Final() {
 		w.s.relay.Poke()
 	}
@@ -360,7 +363,7 @@ func (s *server) workStages() [][]part {
 		return [][]part{{{"durable track", behind(durable.Run)}}}
 	}
 	return [][]part{
-		{{"recovery", behind(recovery.Run)}},
+		{{"recovery", behind(recovery.Run)}, {"figures", s.stocked.behind(watchFigures(s.seeOpen))}},
 		{{"durable track", behind(durable.Run)}},
 		{{"webhook relay", behind(s.relay.Run)}, {"webhook worker", behind(s.webhookWorker)}},
 	}

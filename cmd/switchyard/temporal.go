@@ -25,7 +25,7 @@ import (
 
 // openTemporal connects to the configured Temporal, or starts the embedded one. ui is the address of its web UI. The client
 // connects when it is first used: Temporal may be away at the start.
-func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, c *closers) (tc client.Client, ui string, err error) {
+func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, measure client.MetricsHandler, c *closers) (tc client.Client, ui string, err error) {
 	settings := cfg.Temporal
 	if settings.Address == "" {
 		listen := settings.UIListen
@@ -47,7 +47,7 @@ func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, c 
 	if err != nil {
 		return nil, "", err
 	}
-	tc, err = dialTemporal(settings, identity(folder), log)
+	tc, err = dialMeasured(settings, identity(folder), log, measure)
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,11 +57,15 @@ func openTemporal(ctx context.Context, cfg *configs.Config, log *slog.Logger, c 
 
 // dialTemporal makes a client that connects when it is first used.
 func dialTemporal(t configs.Temporal, identity string, log *slog.Logger) (client.Client, error) {
+	return dialMeasured(t, identity, log, client.MetricsNopHandler)
+}
+
+func dialMeasured(t configs.Temporal, identity string, log *slog.Logger, measure client.MetricsHandler) (client.Client, error) {
 	tls, err := t.TLS.Config()
 	if err != nil {
 		return nil, fmt.Errorf("temporal.tls: %w", err)
 	}
-	opts := client.Options{HostPort: t.Address, Namespace: t.Namespace, Identity: identity, Logger: temporallog.NewStructuredLogger(quiet(log))}
+	opts := client.Options{HostPort: t.Address, Namespace: t.Namespace, Identity: identity, Logger: temporallog.NewStructuredLogger(quiet(log)), MetricsHandler: measure}
 	opts.ConnectionOptions.DialOptions = faultyDials()
 	opts.ConnectionOptions.TLS = tls // with an API key the client speaks TLS even where nothing is set here
 	if t.APIKey != "" {
