@@ -92,6 +92,16 @@ func deliveriesCreateAgain(t *testing.T, s store.Deliveries) {
 	want(t, "which are new", []bool{false, true, false}, get[[]bool](t)(s.Create(t.Context(), []store.Delivery{again, b, b})))
 	want(t, "the first", a, read(t, s, a))
 	want(t, "the new one", b, read(t, s, b))
+
+	many, fresh := make([]store.Delivery, 70), make([]bool, 70) // more than an adapter may want to write at once
+	for i := range many {
+		many[i], fresh[i] = newDelivery(a.Workspace, 0), i != 37 && i != 69
+	}
+	create(t, s, many[37], many[69])
+	want(t, "which of many are new", fresh, get[[]bool](t)(s.Create(t.Context(), many)))
+	for _, d := range many {
+		want(t, "one of many", d, read(t, s, d))
+	}
 }
 
 func deliveriesList(t *testing.T, s store.Deliveries) {
