@@ -10,13 +10,14 @@ import (
 )
 
 // recorder writes attempts down. One write is under way at a time, and those that come in meanwhile share the next one:
-// a store that is slow is asked less often, not more.
+// a store that is slow is asked less often, not more. Where many come in they also wait for each other, for a moment: a
+// commit costs as much as a hundred of them.
 type recorder struct {
 	deliveries store.Deliveries
 
 	mu      sync.Mutex
-	busy    bool // a write is under way
 	waiting []record
+	enough  chan struct{} // tells who gathers that enough wait; nil: nobody is at work
 }
 
 // record is an attempt on its way into the store.
@@ -26,8 +27,10 @@ type record struct {
 }
 
 const (
-	recordPage     = 1_024            // how many go into one write
-	recordPatience = 10 * time.Second // how long it may take: it is part of what an attempt's lease leaves room for
+	recordPage     = 1_024                 // how many go into one write
+	recordEnough   = 512                   // how many waiting ones are written without waiting for more
+	recordPause    = 10 * time.Millisecond // how long those that come after a write wait for others
+	recordPatience = 10 * time.Second      // how long it may take: it is part of what an attempt's lease leaves room for
 )
 
 // record has an attempt written down and returns at once; then is told, later, whether its claim was still in force, and
@@ -36,9 +39,15 @@ func (r *recorder) record(ctx context.Context, a store.Attempted, then func(kept
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiting = append(r.waiting, record{a, then})
-	if !r.busy {
-		r.busy = true
-		go r.write(context.WithoutCancel(ctx), r.page())
+	switch {
+	case r.enough == nil:
+		r.enough = make(chan struct{}, 1)
+		go r.write(context.WithoutCancel(ctx), r.page(), r.enough)
+	case len(r.waiting) == recordEnough:
+		select {
+		case r.enough <- struct{}{}:
+		default: // it was told before
+		}
 	}
 }
 
@@ -51,17 +60,40 @@ func (r *recorder) page() []record {
 	return page
 }
 
-// write writes a page down, has the next one begun, and tells those of this one.
-func (r *recorder) write(ctx context.Context, page []record) {
-	kept, errs := r.store(ctx, page)
+// write writes a page down and tells those of it, and goes on with what came in meanwhile, until that is nothing.
+func (r *recorder) write(ctx context.Context, page []record, enough <-chan struct{}) {
+	for len(page) > 0 {
+		kept, errs := r.store(ctx, page)
+		for i, p := range page {
+			p.then(kept[i], errs[i])
+		}
+		page = r.gather(enough)
+	}
+}
+
+// gather returns the next page, after a pause where few wait. Where none waits, whoever comes first writes.
+func (r *recorder) gather(enough <-chan struct{}) []record {
 	r.mu.Lock()
-	if r.busy = len(r.waiting) > 0; r.busy {
-		go r.write(ctx, r.page())
+	defer r.mu.Unlock()
+	if n := len(r.waiting); n > 0 && n < recordEnough {
+		r.mu.Unlock()
+		pause := time.NewTimer(recordPause)
+		select {
+		case <-enough:
+		case <-pause.C:
+		}
+		pause.Stop()
+		r.mu.Lock()
 	}
-	r.mu.Unlock()
-	for i, p := range page {
-		p.then(kept[i], errs[i])
+	select {
+	case <-enough: // it is of those that are taken now
+	default:
 	}
+	page := r.page()
+	if len(page) == 0 {
+		r.enough = nil
+	}
+	return page
 }
 
 // store writes a page. Where the store refuses it for good, each is written alone: what is wrong with one must not keep
