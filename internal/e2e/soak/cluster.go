@@ -103,10 +103,14 @@ func (c *cluster) add(w wires, together bool, commands ...string) error {
 		p.args = append([]string{command, "--data", data}, c.args...)
 		p.env = environment(c.data, "SWITCHYARD_CHAT_BASE_URL=http://"+c.llm.address()+"/"+p.name+"/v1", "SWITCHYARD_CHAT_API_KEY=x")
 		p.env = append(p.env, c.env...)
-		if command != "worker" {
-			if err := c.addAPI(w, p); err != nil {
-				return err
-			}
+		var err error
+		if p.listen, err = freeAddress(); err != nil {
+			return err
+		}
+		if command == "worker" { // it says there whether it is ready
+			p.env = append(p.env, "SWITCHYARD_METRICS_LISTEN="+p.listen)
+		} else if err := c.addAPI(w, p); err != nil {
+			return err
 		}
 		c.processes = append(c.processes, p)
 	}
@@ -114,9 +118,6 @@ func (c *cluster) add(w wires, together bool, commands ...string) error {
 }
 
 func (c *cluster) addAPI(w wires, p *process) (err error) {
-	if p.listen, err = freeAddress(); err != nil {
-		return err
-	}
 	p.args = append(p.args, "--listen", p.listen)
 	api, err := w.wire(p.name, p.listen)
 	c.apis, c.serving = append(c.apis, api), append(c.serving, p)

@@ -18,7 +18,7 @@ type process struct {
 	name   string
 	args   []string
 	env    []string
-	listen string // of its API; "": it has none
+	listen string // where it says whether it is ready
 	log    string
 
 	mu     sync.Mutex
@@ -60,7 +60,7 @@ func (p *process) start(ctx context.Context, binary string) error {
 func (p *process) ready(ctx context.Context, done chan struct{}) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for p.listen != "" {
+	for {
 		if res, err := http.Get("http://" + p.listen + "/readyz"); err == nil { //nolint:noctx // local, answers at once
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -75,7 +75,6 @@ func (p *process) ready(ctx context.Context, done chan struct{}) error {
 		case <-tick.C:
 		}
 	}
-	return nil
 }
 
 // alive reports whether the process is up and not frozen.
