@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -109,6 +110,37 @@ func find(t *testing.T, r rig, q search.Query) search.Answer {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestWhoIsACandidateDoesNotHangOnIDs has x and y, which are equally good, at the places 50 and 51, in either order. Only y
+// occurred together with the best hit, so if it were a candidate now and then, its score would come and go.
+func TestWhoIsACandidateDoesNotHangOnIDs(t *testing.T) {
+	t.Parallel()
+	at := time.Date(1900, time.May, 17, 0, 0, 0, 0, time.UTC)
+	answer := func(last ...string) map[string]float64 {
+		var hits []store.Hit
+		var stored []memory.Memory
+		for i := range 49 {
+			hits = append(hits, hit(fmt.Sprintf("m%02d", i), 1, 1-float64(i)/100))
+		}
+		for _, id := range last {
+			hits = append(hits, hit(id, 1, 0.4))
+		}
+		for i := range hits {
+			stored = append(stored, mem(hits[i].MemoryID, 1, memory.StatusCompleted))
+			if hits[i].OccurredAt = at.Add(time.Duration(i) * time.Hour); hits[i].MemoryID == "y" {
+				hits[i].OccurredAt = at
+			}
+		}
+		scores := map[string]float64{}
+		for _, item := range find(t, newRig(hits, stored...), search.Query{Text: "x", Limit: 40}).Items {
+			scores[item.Memory.ID] = item.Score
+		}
+		return scores
+	}
+	if diff := cmp.Diff(answer("x", "y"), answer("y", "x")); diff != "" {
+		t.Errorf("-x first +y first:\n%s", diff)
+	}
 }
 
 func TestFind(t *testing.T) {
