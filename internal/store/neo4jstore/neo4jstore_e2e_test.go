@@ -3,6 +3,7 @@
 package neo4jstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +25,11 @@ import (
 // openShared opens the database that all tests share: each has a workspace of its own.
 func openShared(tb testing.TB) *Store {
 	tb.Helper()
-	return openAt(tb, Config{URI: testservers.Neo4j(tb)})
+	uri := testservers.Neo4j(tb)
+	if err := migrateAtOnce(tb.Context(), uri); err != nil {
+		tb.Fatal("several that migrate at once: ", err)
+	}
+	return openAt(tb, Config{URI: uri})
 }
 
 func openAt(tb testing.TB, cfg Config) *Store {
@@ -44,28 +49,34 @@ func openAt(tb testing.TB, cfg Config) *Store {
 	return s
 }
 
-// TestMigrateFromSeveralPlacesAtOnce is on a server of its own, where nothing is made yet.
+// TestMigrateFromSeveralPlacesAtOnce is about the server that the tests share: the first that needs it makes the schema so.
 func TestMigrateFromSeveralPlacesAtOnce(t *testing.T) {
 	t.Parallel()
-	server, err := testservers.StartNeo4j("", 0)
-	if err != nil {
-		testservers.Missing(t, "Neo4j", err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			s, err := Open(t.Context(), Config{URI: testservers.Neo4jURI(server)})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := errors.Join(s.Migrate(t.Context()), s.Check(t.Context()), s.Close()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
+	openShared(t)
+}
+
+//nolint:gochecknoglobals // of the server, which is one for all tests
+var migrated struct {
+	once sync.Once
+	errs [8]error
+}
+
+// migrateAtOnce lets several processes make the schema of a server that has none.
+func migrateAtOnce(ctx context.Context, uri string) error {
+	migrated.once.Do(func() {
+		var wg sync.WaitGroup
+		for i := range migrated.errs {
+			wg.Go(func() {
+				s, err := Open(ctx, Config{URI: uri})
+				if err == nil {
+					err = errors.Join(s.Migrate(ctx), s.Check(ctx), s.Close())
+				}
+				migrated.errs[i] = err
+			})
+		}
+		wg.Wait()
+	})
+	return errors.Join(migrated.errs[:]...)
 }
 
 func TestGraph(t *testing.T) {
