@@ -55,7 +55,7 @@ func TestMigrateFromSeveralPlacesAtOnce(t *testing.T) {
 	openShared(t)
 }
 
-//nolint:gochecknoglobals // of the server, which is one for all tests
+// migrated is of the server, which is one for all tests.
 var migrated struct {
 	once sync.Once
 	errs [8]error
