@@ -178,9 +178,12 @@ func ready(t *testing.T, p *Process) (status string, checks map[string]string) {
 	return fmt.Sprint(r.Status), r.Checks
 }
 
-// erase deletes all memories, and sees that nothing of them is left.
+// erase deletes all memories where the servers are somebody's; our own are emptied before the next cluster comes.
 func (c *cluster) erase() {
 	c.t.Helper()
+	if os.Getenv("SWITCHYARD_TEST_NEO4J_URI") == "" {
+		return
+	}
 	for m, err := range c.a.Client().ListMemories(c.ctx, client.MemoryQuery{}) {
 		must(c.t, err)
 		_, err = c.a.Client().DeleteMemory(c.ctx, m.ID)
