@@ -155,6 +155,13 @@ func (k *track) StartMemory(_ context.Context, ref memory.Ref) error {
 	return nil
 }
 
+// lost is how many fell off the track, and held is the longest that a memory kept its place.
+func (k *track) lost() (fell int, held time.Duration) {
+	k.slots.mu.Lock()
+	defer k.slots.mu.Unlock()
+	return len(k.fell), k.slots.longest
+}
+
 // post puts one more memory in; its track may be realtime once more.
 func (k *track) post() string {
 	k.t.Helper()
