@@ -86,23 +86,23 @@ CREATE (m)-[:SWITCHYARD_STATES {related: x.related, memory: x.memory, properties
 
 // Lists go on after the rank and id of a cursor. Were that said with OR, the server would read two parts and sort.
 const listAll = `
-MATCH (n:SwitchyardEntity) USING INDEX n:SwitchyardEntity(workspace, rank, id)
+MATCH (n:SwitchyardEntity) USING INDEX SEEK n:SwitchyardEntity(workspace, rank, id)
 WHERE n.workspace = $workspace AND n.rank >= $rank AND n.id IS NOT NULL AND CASE WHEN n.rank = $rank THEN n.id > $id ELSE true END
 RETURN n.id AS id, n.rank AS rank ORDER BY n.workspace, n.rank, n.id LIMIT $limit`
 
 const listTyped = `
-MATCH (n:SwitchyardEntity) USING INDEX n:SwitchyardEntity(workspace, type, rank, id)
+MATCH (n:SwitchyardEntity) USING INDEX SEEK n:SwitchyardEntity(workspace, type, rank, id)
 WHERE n.workspace = $workspace AND n.type = $type AND n.rank >= $rank AND n.id IS NOT NULL AND CASE WHEN n.rank = $rank THEN n.id > $id ELSE true END
 RETURN n.id AS id, n.rank AS rank ORDER BY n.workspace, n.type, n.rank, n.id LIMIT $limit`
 
 const listNamed = `
-MATCH (n:SwitchyardEntity) USING INDEX n:SwitchyardEntity(workspace, name, rank, id)
+MATCH (n:SwitchyardEntity) USING INDEX SEEK n:SwitchyardEntity(workspace, name, rank, id)
 WHERE n.workspace = $workspace AND n.name = $name AND n.rank >= $rank AND n.id IS NOT NULL AND CASE WHEN n.rank = $rank THEN n.id > $id ELSE true END
 RETURN n.id AS id, n.rank AS rank ORDER BY n.workspace, n.name, n.rank, n.id LIMIT $limit`
 
 // listNamedAndTyped finds by the name: of one name there are few types.
 const listNamedAndTyped = `
-MATCH (n:SwitchyardEntity) USING INDEX n:SwitchyardEntity(workspace, name, rank, id)
+MATCH (n:SwitchyardEntity) USING INDEX SEEK n:SwitchyardEntity(workspace, name, rank, id)
 WHERE n.workspace = $workspace AND n.name = $name AND n.rank >= $rank AND n.id IS NOT NULL AND CASE WHEN n.rank = $rank THEN n.id > $id ELSE true END AND n.type = $type
 RETURN n.id AS id, n.rank AS rank ORDER BY n.workspace, n.name, n.rank, n.id LIMIT $limit`
 
@@ -126,7 +126,7 @@ RETURN DISTINCT n.id AS id, n.rank AS rank ORDER BY rank, id LIMIT $limit`
 const entitySources = `
 UNWIND $ids AS id
 CALL (id) {
-  MATCH ()-[s:SWITCHYARD_MENTIONS]->() USING INDEX s:SWITCHYARD_MENTIONS(workspace, entity, memory)
+  MATCH ()-[s:SWITCHYARD_MENTIONS]->() USING INDEX SEEK s:SWITCHYARD_MENTIONS(workspace, entity, memory)
   WHERE s.workspace = $workspace AND s.entity = id AND s.memory IS NOT NULL
   RETURN s ORDER BY s.workspace DESC, s.entity DESC, s.memory DESC LIMIT $most
 }
@@ -137,7 +137,7 @@ UNWIND $ids AS id
 MATCH (a:SwitchyardEntity {workspace: $workspace, id: id})-[r:SWITCHYARD_RELATED]->(b:SwitchyardEntity)
 WHERE b.id IN $ids
 CALL (r) {
-  MATCH ()-[s:SWITCHYARD_STATES]->() USING INDEX s:SWITCHYARD_STATES(related, memory)
+  MATCH ()-[s:SWITCHYARD_STATES]->() USING INDEX SEEK s:SWITCHYARD_STATES(related, memory)
   WHERE s.related = r.id AND s.memory IS NOT NULL
   RETURN s ORDER BY s.related DESC, s.memory DESC LIMIT $most
 }
