@@ -330,7 +330,7 @@ func TestTestRedeliverRecover(t *testing.T) {
 			r.mem.owe(event(memory.EventBatchFailed, ""))
 		}
 		p.relay.Poke()
-		synctest.Wait()
+		written()
 		pending, _, err := p.endpoints.Deliveries(ctx, store.DeliveryQuery{Workspace: "wsp_1", EndpointID: "whe_1", Statuses: []store.DeliveryStatus{store.DeliveryPending}, Limit: 10})
 		if err != nil || len(pending) != 3 || pending[0].NextAttemptAt == nil || pending[0].Payload != nil {
 			t.Fatalf("%+v, %v", pending, err)

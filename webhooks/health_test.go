@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/switchyard-ai/switchyard/internal/store"
@@ -20,7 +19,7 @@ func TestGoneDisablesTheEndpointAtOnce(t *testing.T) {
 		r.wire.answers("told.test", 200)
 		r.mem.owe(event(memory.EventMemoryCompleted, ""))
 		p := r.run(nil)
-		synctest.Wait()
+		written()
 		e := r.stored("whe_gone")
 		if !strings.Contains(e.Disabled, "410") || !strings.Contains(r.log.String(), "whe_gone") {
 			t.Errorf("disabled: %q, logged %s", e.Disabled, r.log)

@@ -21,6 +21,14 @@ func virtual(t *testing.T, f func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newRig(t)) })
 }
 
+// written waits until the attempts that can be made now are made and written down: those that end together wait a moment
+// for each other.
+func written() {
+	synctest.Wait()
+	time.Sleep(2 * recordPause)
+	synctest.Wait()
+}
+
 const oneOff = "http://receiver.test/hook"
 
 func TestFirstAttemptIsMadeAtOnce(t *testing.T) {
