@@ -162,6 +162,7 @@ func (v *versions) begins(run string, builds ...string) {
 // runsOn waits for the end of a run and checks that all of it was the build's.
 func (v *versions) runsOn(run, build string) {
 	v.t.Helper()
+	poll(v.ctx, v.t, "the beginning of "+run, func() (bool, error) { return len(v.at(run)) > 0, nil })
 	must(v.t, v.temporal.GetWorkflow(v.ctx, run, "").Get(v.ctx, nil))
 	if at := v.at(run); !slices.Equal(at, []string{build}) {
 		v.t.Errorf("%s ran on %v, want %s alone", run, at, build)
