@@ -105,8 +105,13 @@ type constrained struct {
 }
 
 func (g constrained) Merge(ctx context.Context, ms []store.Mention) error {
-	if err := g.server.prepared(ctx); err != nil {
+	switch err := g.server.prepared(ctx); {
+	case memory.CodeOf(err) == memory.CodeConflict: // the server answers, and lacks something
 		return memory.Wrap(memory.CodeUnavailable, err, "the graph is not made for this version: switchyard migrate does that")
+	case err != nil && !memory.Retryable(err): // it may be mended, and the memory waits for that
+		return memory.Wrap(memory.CodeUnavailable, err, "the graph cannot be looked at")
+	case err != nil:
+		return err
 	}
 	return g.Graph.Merge(ctx, ms)
 }
