@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,6 +83,16 @@ type memories struct {
 	kind store.PutKind
 	err  error
 	got  []store.Intake
+	made []memory.Memory // what there is
+}
+
+func (m *memories) Get(_ context.Context, _ string, ids ...string) (out []memory.Memory, err error) {
+	for _, x := range m.made {
+		if slices.Contains(ids, x.ID) {
+			out = append(out, x)
+		}
+	}
+	return out, m.err
 }
 
 func (m *memories) Put(ctx context.Context, in []store.Intake) ([]store.Put, error) {

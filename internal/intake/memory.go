@@ -9,11 +9,23 @@ import (
 	"github.com/switchyard-ai/switchyard/pkg/memory"
 )
 
-// Memory takes one memory in under the given id ("": a new one) and hands it to its track. The same id again, or the
-// same external id, changes what is stored as [store.PutKind] says. The memory is stored even if ctx ends meanwhile.
+// Memory takes one memory in under the given id ("": a new one) and hands it to its track. The same external id changes
+// what is stored as [store.PutKind] says. The memory is stored even if ctx ends meanwhile.
+//
+// The same id again is a request that was carried out and not answered: the memory is Unchanged, whatever became of it
+// since. Taken in once more it would run again where it had ended without success, and its receivers be told twice.
 func (in *Intake) Memory(ctx context.Context, workspace string, input memory.Input, resourceID string) (store.Put, error) {
 	if err := in.check(ctx, &input); err != nil {
 		return store.Put{}, err
+	}
+	if resourceID != "" {
+		made, err := in.parts.Memories.Get(ctx, workspace, resourceID)
+		if err != nil {
+			return store.Put{}, err
+		}
+		if len(made) > 0 {
+			return store.Put{Kind: store.Unchanged, Memory: made[0]}, nil
+		}
 	}
 	return in.take(ctx, newMemory(workspace, input, resourceID), input.Track, 0)
 }

@@ -94,6 +94,21 @@ func TestMemoryIsStoredThoughTheCallerLeft(t *testing.T) {
 	}
 }
 
+// TestARequestThatWasNotAnsweredIsNotCarriedOutAgain sends a request again, under its id, whose memory has ended without
+// success since: it is not run, or told of, a second time.
+func TestARequestThatWasNotAnsweredIsNotCarriedOutAgain(t *testing.T) {
+	t.Parallel()
+	for _, status := range []memory.Status{memory.StatusQueued, memory.StatusProcessing, memory.StatusCompleted, memory.StatusDegraded, memory.StatusFailed} {
+		r := newRig(intake.Config{})
+		r.memories.kind = store.Resumed
+		r.memories.made = []memory.Memory{{ID: "mem_1", Status: status, Version: 1, Content: "a"}}
+		put, err := r.Memory(t.Context(), "w", memory.Input{Content: "a"}, "mem_1")
+		if err != nil || put.Kind != store.Unchanged || put.Memory.Status != status || len(r.memories.got) != 0 || len(r.realtime.submitted) != 0 {
+			t.Errorf("%s: %+v, %v; %d put, %d submitted", status, put, err, len(r.memories.got), len(r.realtime.submitted))
+		}
+	}
+}
+
 func TestMemoryRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
