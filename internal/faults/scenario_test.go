@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -142,10 +143,16 @@ func limited(t *testing.T, bug string) []string {
 			w.breachf("story", "%v", err)
 		}
 	}
-	for ctx.Err() == nil && w.llm.Stats().Calls["UseCases"] < refusals {
-		w.closed(ctx)
-	}
+	looking, enough := context.WithCancel(ctx)
+	var looks sync.WaitGroup
+	looks.Go(func() {
+		for looking.Err() == nil {
+			w.closed(looking)
+		}
+	})
 	w.settle(ctx)
+	enough()
+	looks.Wait()
 	stop()
 	w.verify(context.WithoutCancel(ctx))
 	return w.broken
