@@ -299,15 +299,9 @@ func TestOpen(t *testing.T) {
 
 	t.Run("SaysThatAnotherProcessKeepsItLocked", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		a := openAt(t, path)
-		entered, leave := make(chan struct{}), make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
-		<-entered
+		path, unlock := locked(t)
 		_, err := Open(t.Context(), path, Config{BusyTimeout: 1e6, Patience: -1})
-		close(leave)
-		wg.Wait()
+		unlock()
 		if memory.CodeOf(err) != memory.CodeUnavailable {
 			t.Errorf("got %v", err)
 		}
@@ -315,17 +309,13 @@ func TestOpen(t *testing.T) {
 
 	t.Run("WaitsForAProcessThatKeepsItLockedAndSaysSo", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		a := openAt(t, path)
-		entered, leave := make(chan struct{}), make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
-		<-entered
+		path, unlock := locked(t)
 		told := &lines{told: make(chan string, 100)}
+		var wg sync.WaitGroup
 		wg.Go(func() { // it is locked until the second attempt has failed too
 			<-told.told
 			<-told.told
-			close(leave)
+			unlock()
 		})
 		b, err := Open(t.Context(), path, Config{BusyTimeout: time.Millisecond, Log: slog.New(slog.NewTextHandler(told, nil))})
 		wg.Wait()
@@ -339,21 +329,27 @@ func TestOpen(t *testing.T) {
 
 	t.Run("GivesUpWhenPatienceEnds", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "store.db")
-		a := openAt(t, path)
-		entered, leave := make(chan struct{}), make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = a.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
-		<-entered
+		path, unlock := locked(t)
 		start := time.Now()
 		_, err := Open(t.Context(), path, Config{BusyTimeout: time.Millisecond, Patience: 600 * time.Millisecond})
 		took := time.Since(start)
-		close(leave)
-		wg.Wait()
+		unlock()
 		if memory.CodeOf(err) != memory.CodeUnavailable || took < leastOpenPause {
 			t.Errorf("after %v: %v", took, err)
 		}
 	})
+}
+
+// locked returns a file on which a write goes on until unlock is called, as that of another process might.
+func locked(t *testing.T) (path string, unlock func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store.db")
+	s := openAt(t, path)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.write(context.Background(), func(*tx) error { close(entered); <-leave; return nil }) })
+	<-entered
+	return path, func() { close(leave); wg.Wait() }
 }
 
 // lines passes on what is logged.
