@@ -197,6 +197,28 @@ func withoutRaceDetector(t *testing.T) {
 	}
 }
 
+// closed says that no breaker has opened.
+func (k *track) closed(t *testing.T) {
+	t.Helper()
+	if open := k.breakers.Open(); len(open) > 0 {
+		t.Fatalf("a 429 has opened the breaker of %v", open)
+	}
+}
+
+// drains says that the storm has left nothing behind: a memory posted now is done within a minute, and none held its place
+// for longer than that.
+func (k *track) drains(t *testing.T) {
+	t.Helper()
+	last := k.post()
+	time.Sleep(time.Minute)
+	if got := k.status(last); got != memory.StatusCompleted {
+		t.Errorf("a memory posted after the storm is %s a minute later", got)
+	}
+	if k.slots.longest > time.Minute {
+		t.Errorf("a memory that waited held its place for %v", k.slots.longest)
+	}
+}
+
 // TestTenMinutesOf429InRealtime posts a memory every second while the model says 429 to everything, for ten minutes, and
 // then some more.
 func TestTenMinutesOf429InRealtime(t *testing.T) {
@@ -218,19 +240,10 @@ func TestTenMinutesOf429InRealtime(t *testing.T) {
 				for range 10 * 60 {
 					k.post()
 					time.Sleep(time.Second)
-					if open := k.breakers.Open(); len(open) > 0 {
-						t.Fatalf("a 429 has opened the breaker of %v", open)
-					}
+					k.closed(t)
 				}
 				time.Sleep(max(min(row.wait, memory.MaxRetryAfter), 30*time.Second)) // the longest that the gate is shut
-				last := k.post()
-				time.Sleep(time.Minute)
-				if got := k.status(last); got != memory.StatusCompleted {
-					t.Errorf("a memory posted after the storm is %s a minute later", got)
-				}
-				if k.slots.longest > time.Minute {
-					t.Errorf("a memory that waited held its place for %v", k.slots.longest)
-				}
+				k.drains(t)
 				// What fell off the track asks for its two answers once more: on the other track, after the storm.
 				offered := 2 * k.posted
 				if sum := s.asked() + 2*len(k.fell); (float64(sum) <= 1.1*float64(offered)) != row.paced {
@@ -277,23 +290,14 @@ func twoProcesses(t *testing.T, wait time.Duration, paced bool) {
 	for range 10 * 60 {
 		for _, k := range ks {
 			k.post()
-			if open := k.breakers.Open(); len(open) > 0 {
-				t.Fatalf("a 429 has opened the breaker of %v", open)
-			}
+			k.closed(t)
 		}
 		time.Sleep(time.Second)
 	}
 	time.Sleep(max(min(wait, memory.MaxRetryAfter), 30*time.Second))
 	sum, offered := 0, 0
 	for _, k := range ks {
-		last := k.post()
-		time.Sleep(time.Minute)
-		if got := k.status(last); got != memory.StatusCompleted {
-			t.Errorf("a memory posted after the storm is %s a minute later", got)
-		}
-		if k.slots.longest > time.Minute {
-			t.Errorf("a memory that waited held its place for %v", k.slots.longest)
-		}
+		k.drains(t)
 		sum, offered = sum+2*len(k.fell), offered+2*k.posted
 	}
 	if sum += s.asked(); (float64(sum) <= 1.1*float64(offered)) != paced {
