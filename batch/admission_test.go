@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -60,7 +61,9 @@ func newGap(t *testing.T, external string) (*gap, memory.Memory) {
 	if err != nil || len(made) != 1 || made[0].Content != uploaded {
 		t.Fatalf("made %v, %v", made, err)
 	}
-	time.Sleep(2 * time.Millisecond) // what follows is said later, by clocks that count milliseconds
+	for now := memory.Now(); !memory.Now().After(now.Time); { // what follows is said later, by clocks that count milliseconds
+		runtime.Gosched()
+	}
 	return g, made[0]
 }
 
